@@ -1,0 +1,425 @@
+//! Removing exactly the file that was judged.
+//!
+//! There is no "unlink if it is still this inode". So a condemned file is first renamed into a private
+//! folder where nobody else can reach it; what arrived there is looked at; only if it is the file that
+//! was condemned does it go. Anything else, such as a fresh file that a producer renamed over the old
+//! name a moment ago, is put back.
+//!
+//! ```text
+//! ROOT/.maint/            0700, locked by the run, made while there is room and left for the next run
+//!   0/ 1/ …               one for each worker
+//!     intent              the folder and names of the batch under way, to put things back after a kill
+//!     3-1f2e-400-…        a claim: number in the batch, and what was condemned: inode, size, time
+//!   found/                what could neither go nor be put back; a person decides
+//! ```
+#![expect(clippy::disallowed_methods, reason = "claiming is renaming, and this is the module that may")]
+
+use super::{Folder, FsError, PRIVATE_FOLDER, Root, Warrant, folder::look_at, remove::unlink};
+use crate::{
+    entry::{Kind, Look},
+    survey::Tally,
+    text::printable,
+    time::Timestamp,
+};
+use nix::{
+    errno::Errno,
+    fcntl::{OFlag, RenameFlags, openat, renameat2},
+    sys::stat::{Mode, mkdirat},
+    unistd::geteuid,
+};
+use std::{
+    ffi::{CStr, CString},
+    fs::File,
+    io::{self, Read as _},
+    os::{
+        fd::{AsFd as _, BorrowedFd, OwnedFd},
+        unix::fs::FileExt as _,
+    },
+};
+
+const INTENT: &CStr = c"intent";
+const FOUND: &CStr = c"found";
+/// The first word of an intent; another word is another version and is not read.
+const INTENT_VERSION: &[u8] = b"maint-intent-1";
+
+/// A root's private folder, locked.
+#[derive(Debug)]
+pub struct Claims {
+    folder: File,
+}
+
+/// One worker's part of it.
+#[derive(Debug)]
+pub struct ClaimHand {
+    folder: OwnedFd,
+    /// The private folder itself, in which `found` is made when it is first needed.
+    claims: OwnedFd,
+    intent: File,
+}
+
+/// What became of one condemned file.
+#[derive(Debug)]
+pub enum Taken {
+    /// It is gone; this was the last look at it.
+    Removed(Look),
+    /// It was gone already.
+    Vanished,
+    /// It is another file now, or was touched: it stays.
+    Changed,
+    /// It cannot be claimed here; the caller may remove it without.
+    Unclaimable,
+    /// It stays, because the system said no.
+    Failed(io::Error),
+}
+
+/// What a killed run had left, and what became of it.
+#[derive(Debug, Default)]
+pub struct Finished {
+    /// Files that were condemned and are gone now.
+    pub removed: Tally,
+    /// Files that are back where they were.
+    pub restored: u64,
+    /// What could not be dealt with.
+    pub errors: Vec<FsError>,
+}
+
+impl Taken {
+    pub(super) fn from_error(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::Vanished,
+            _ => Self::Failed(error),
+        }
+    }
+}
+
+impl Claims {
+    /// Opens the private folder, making it if there is none. An error means that this run must do
+    /// without: no room, no right, another user's, or another run in it.
+    pub fn open(_: Warrant<'_>, root: &Root) -> io::Result<Self> {
+        let folder = private_folder(root.top().handle(), &private_name())?;
+        let owner = rustix::fs::fstat(&folder).map_err(io::Error::from)?;
+        let ours = owner.st_uid == geteuid().as_raw() || owner.st_uid == root.owner();
+        if !ours || owner.st_mode & 0o077 != 0 {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is not private to us"));
+        }
+        let folder = File::from(folder);
+        folder.try_lock().map_err(io::Error::from)?;
+        Ok(Self { folder })
+    }
+
+    /// A worker's hand; each number is for one worker at a time.
+    pub fn hand(&self, worker: usize) -> io::Result<ClaimHand> {
+        let name = CString::new(worker.to_string())?;
+        ClaimHand::open(self.folder.as_fd(), &name)
+    }
+
+    /// Deals with what a killed run had claimed: what was condemned goes, what was not is put back.
+    pub fn finish(&self, warrant: Warrant<'_>, root: &Root) -> Finished {
+        let mut finished = Finished::default();
+        let names = match names_in(self.folder.as_fd()) {
+            Ok(names) => names,
+            Err(error) => {
+                finished.errors.push(FsError::new("list", PRIVATE_FOLDER.as_bytes(), b"", error));
+                return finished;
+            }
+        };
+        for name in names.iter().filter(|name| name.to_bytes().iter().all(u8::is_ascii_digit)) {
+            match ClaimHand::open(self.folder.as_fd(), name) {
+                Ok(hand) => hand.finish(warrant, root, &mut finished),
+                Err(error) => finished.errors.push(FsError::new(
+                    "open",
+                    PRIVATE_FOLDER.as_bytes(),
+                    name.to_bytes(),
+                    error,
+                )),
+            }
+        }
+        finished
+    }
+}
+
+impl ClaimHand {
+    fn open(claims: BorrowedFd<'_>, name: &CStr) -> io::Result<Self> {
+        let folder = private_folder(claims, name)?;
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let intent = File::from(openat(&folder, INTENT, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
+        Ok(Self { folder, claims: claims.try_clone_to_owned()?, intent })
+    }
+
+    /// Writes down what is about to be claimed, so that the next run can put it back. Without this on
+    /// disk nothing is claimed.
+    pub fn intend<'n>(
+        &mut self,
+        folder: &[u8],
+        names: impl ExactSizeIterator<Item = &'n CStr>,
+    ) -> io::Result<()> {
+        let mut text = [INTENT_VERSION, names.len().to_string().as_bytes(), folder, b""].join(&0);
+        for name in names {
+            text.extend_from_slice(name.to_bytes_with_nul());
+        }
+        self.intent.write_all_at(&text, 0)
+    }
+
+    /// Claims the file that is number `n` of the intent, and removes it if it is the condemned one.
+    pub fn take(
+        &self,
+        warrant: Warrant<'_>,
+        from: &Folder,
+        n: usize,
+        name: &CStr,
+        condemned: &Look,
+    ) -> Taken {
+        let claim = claim_name(n, condemned);
+        match renameat2(from.handle(), name, &self.folder, claim.as_c_str(), RenameFlags::RENAME_NOREPLACE) {
+            Ok(()) => {}
+            Err(Errno::ENOENT) => return Taken::Vanished,
+            Err(
+                Errno::EXDEV | Errno::EINVAL | Errno::ENOSYS | Errno::ENOSPC | Errno::EDQUOT | Errno::EMLINK,
+            ) => {
+                return Taken::Unclaimable;
+            }
+            Err(errno) => return Taken::Failed(errno.into()),
+        }
+        match look_at(self.folder.as_fd(), &claim) {
+            Ok(look) if look.is_same_file(condemned) => match unlink(warrant, self.folder.as_fd(), &claim) {
+                Ok(()) => Taken::Removed(look),
+                Err(error) => self.give_back(warrant, from, name, &claim, Taken::Failed(error)),
+            },
+            Ok(_) => self.give_back(warrant, from, name, &claim, Taken::Changed),
+            Err(error) => self.give_back(warrant, from, name, &claim, Taken::Failed(error)),
+        }
+    }
+
+    fn give_back(&self, warrant: Warrant<'_>, to: &Folder, name: &CStr, claim: &CStr, then: Taken) -> Taken {
+        match self.put_back(warrant, to, name, claim) {
+            Ok(()) => then,
+            Err(error) => Taken::Failed(error),
+        }
+    }
+
+    /// Puts a claimed file back. If its name has a newer file by now, that is the one its producer
+    /// wants, and the claimed one has been replaced. Whatever else stands in the way, nothing is lost:
+    /// the claimed file then waits in `.maint/found`.
+    fn put_back(&self, warrant: Warrant<'_>, to: &Folder, name: &CStr, claim: &CStr) -> io::Result<()> {
+        match renameat2(&self.folder, claim, to.handle(), name, RenameFlags::RENAME_NOREPLACE) {
+            Ok(()) => return Ok(()),
+            Err(Errno::EEXIST) => {
+                let mine = look_at(self.folder.as_fd(), claim)?;
+                let theirs = look_at(to.handle(), name)?;
+                let replaced =
+                    mine.kind == Kind::File && theirs.kind == Kind::File && theirs.modified >= mine.modified;
+                if replaced {
+                    return unlink(warrant, self.folder.as_fd(), claim);
+                }
+            }
+            Err(_) => {}
+        }
+        let kept = self.set_aside(name, claim)?;
+        Err(io::Error::other(format!(
+            "its name is taken; it waits as {PRIVATE_FOLDER}/found/{}",
+            printable(kept.to_bytes())
+        )))
+    }
+
+    fn set_aside(&self, name: &CStr, claim: &CStr) -> io::Result<CString> {
+        let found = private_folder(self.claims.as_fd(), FOUND)?;
+        let room = 255 - 24;
+        let stem = &name.to_bytes()[..name.to_bytes().len().min(room)];
+        for n in 0..10_000_u32 {
+            let mut kept = format!("{n}-").into_bytes();
+            kept.extend_from_slice(stem);
+            let kept = CString::new(kept)?;
+            match renameat2(&self.folder, claim, &found, kept.as_c_str(), RenameFlags::RENAME_NOREPLACE) {
+                Ok(()) => return Ok(kept),
+                Err(Errno::EEXIST) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+
+    fn finish(&self, warrant: Warrant<'_>, root: &Root, finished: &mut Finished) {
+        let trouble = |operation, name: &CStr, error: io::Error| {
+            FsError::new(operation, PRIVATE_FOLDER.as_bytes(), name.to_bytes(), error)
+        };
+        let names = match names_in(self.folder.as_fd()) {
+            Ok(names) => names,
+            Err(error) => return finished.errors.push(trouble("list", c"", error)),
+        };
+        let intent = self.read_intent();
+        for claim in names.iter().filter(|name| name.as_c_str() != INTENT) {
+            let look = match look_at(self.folder.as_fd(), claim) {
+                Ok(look) => look,
+                Err(error) => {
+                    finished.errors.push(trouble("look at", claim, error));
+                    continue;
+                }
+            };
+            let parsed = parse_claim(claim);
+            if parsed.as_ref().is_some_and(|(_, condemned)| condemned.is_of(&look)) {
+                match unlink(warrant, self.folder.as_fd(), claim) {
+                    Ok(()) => finished.removed.add(&look, if look.links <= 1 { look.allocated } else { 0 }),
+                    Err(error) => finished.errors.push(trouble("remove", claim, error)),
+                }
+                continue;
+            }
+            let back = parsed.and_then(|(n, _)| Some((&intent.as_ref()?.0, intent.as_ref()?.1.get(n)?)));
+            let restored = match back {
+                Some((folder, name)) => open_or_root(root, folder)
+                    .and_then(|folder| self.put_back(warrant, &folder, name, claim))
+                    .map_err(|error| FsError::new("put back", folder, name.to_bytes(), error)),
+                None => {
+                    Err(trouble("tell the origin of", claim, io::Error::other("it waits in .maint/found")))
+                }
+            };
+            match restored {
+                Ok(()) => finished.restored += 1,
+                Err(error) => {
+                    // Already set aside where its name was taken; everything else is moved there now.
+                    let _ = self.set_aside(claim, claim);
+                    finished.errors.push(error);
+                }
+            }
+        }
+    }
+
+    /// The folder and the names of the batch that was under way.
+    fn read_intent(&self) -> Option<(Vec<u8>, Vec<CString>)> {
+        let mut text = Vec::new();
+        (&self.intent).read_to_end(&mut text).ok()?;
+        parse_intent(&text)
+    }
+}
+
+fn open_or_root(root: &Root, folder: &[u8]) -> io::Result<Folder> {
+    if folder.is_empty() { root.top().open_again() } else { root.top().open_below(folder) }
+}
+
+fn parse_intent(text: &[u8]) -> Option<(Vec<u8>, Vec<CString>)> {
+    let mut fields = text.split(|b| *b == 0);
+    (fields.next()? == INTENT_VERSION).then_some(())?;
+    let count: usize = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+    let folder = fields.next()?.to_vec();
+    // An older, longer intent may follow: only `count` names are of this one.
+    let names: Option<Vec<CString>> = (0..count).map(|_| CString::new(fields.next()?).ok()).collect();
+    Some((folder, names?))
+}
+
+/// What a claim's name says of the file that was condemned.
+#[derive(Debug, PartialEq, Eq)]
+struct Condemned {
+    inode: u64,
+    size: u64,
+    modified: Timestamp,
+}
+
+impl Condemned {
+    fn is_of(&self, look: &Look) -> bool {
+        let same = (self.inode, self.size, self.modified) == (look.inode, look.size, look.modified);
+        same && look.kind == Kind::File
+    }
+}
+
+/// The identity is in the name, so that it survives whatever the intent does not.
+fn claim_name(n: usize, look: &Look) -> CString {
+    let Timestamp { seconds, nanos } = look.modified;
+    let name = format!("{n:x}-{:x}-{:x}-{:x}-{nanos:x}", look.inode, look.size, seconds.cast_unsigned());
+    CString::new(name).unwrap_or_default()
+}
+
+fn parse_claim(name: &CStr) -> Option<(usize, Condemned)> {
+    let mut numbers = name.to_str().ok()?.split('-').map(|hex| u64::from_str_radix(hex, 16).ok());
+    let mut next = || numbers.next()?;
+    let n = usize::try_from(next()?).ok()?;
+    let (inode, size, seconds) = (next()?, next()?, next()?.cast_signed());
+    let modified = Timestamp { seconds, nanos: u32::try_from(next()?).ok()? };
+    Some((n, Condemned { inode, size, modified }))
+}
+
+fn private_name() -> CString {
+    CString::new(PRIVATE_FOLDER).unwrap_or_default()
+}
+
+/// Opens a folder of ours, making it if there is none.
+fn private_folder(at: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+    match mkdirat(at, name, Mode::S_IRWXU) {
+        Ok(()) | Err(Errno::EEXIST) => {}
+        // No room for a new one does not matter where there is one.
+        Err(errno) => {
+            if look_at(at, name).is_err() {
+                return Err(errno.into());
+            }
+        }
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    Ok(openat(at, name, flags, Mode::empty())?)
+}
+
+fn names_in(folder: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
+    // `.` of the handle, for a position of its own.
+    let again = openat(folder, c".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let mut buffer: Vec<u8> = Vec::with_capacity(super::folder::LISTING_BUFFER);
+    let mut listing = rustix::fs::RawDir::new(again, buffer.spare_capacity_mut());
+    let mut names = Vec::new();
+    while let Some(entry) = listing.next() {
+        let name = entry.map_err(io::Error::from)?.file_name().to_owned();
+        if !matches!(name.to_bytes(), b"." | b"..") {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look() -> Look {
+        let modified = Timestamp { seconds: -5, nanos: 999_999_999 };
+        Look {
+            kind: Kind::File,
+            mount_point: false,
+            inode: u64::MAX,
+            links: 1,
+            size: 77,
+            allocated: 512,
+            modified,
+            changed: modified,
+        }
+    }
+
+    #[test]
+    fn a_claim_remembers_what_was_condemned() {
+        let name = claim_name(255, &look());
+        let (n, condemned) = parse_claim(&name).unwrap();
+        assert_eq!(n, 255);
+        assert!(condemned.is_of(&look()));
+        assert!(!condemned.is_of(&Look { inode: 1, ..look() }));
+        assert!(!condemned.is_of(&Look { size: 78, ..look() }));
+        assert!(!condemned.is_of(&Look { kind: Kind::Folder, ..look() }));
+    }
+
+    #[test]
+    fn names_that_are_no_claims_are_not_read_as_such() {
+        for name in [c"", c"intent", c"1-2-3", c"1-2-3-4-fffffffff", c"x-1-1-1-1"] {
+            assert_eq!(parse_claim(name), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_shorter_intent_over_a_longer_one_is_read_alone() {
+        let old = b"maint-intent-1\x003\0some/folder\0aaaa\0bbbb\0cccc\0".to_vec();
+        let new = b"maint-intent-1\x001\0x\0y\0";
+        let mut file = old.clone();
+        file[..new.len()].copy_from_slice(new);
+        assert_eq!(parse_intent(&file), Some((b"x".to_vec(), vec![c"y".to_owned()])));
+        assert_eq!(parse_intent(&old).unwrap().1.len(), 3);
+        assert_eq!(parse_intent(b""), None);
+        assert_eq!(parse_intent(b"maint-intent-2\x000\0\0"), None);
+        assert_eq!(
+            parse_intent(b"maint-intent-1\x002\0x\0y\0"),
+            Some((b"x".to_vec(), vec![c"y".to_owned(), c"".to_owned()]))
+        );
+    }
+}

@@ -1,0 +1,63 @@
+//! Touching files: everything below a root goes by handle, never by path.
+//!
+//! ```text
+//! Root ── opened once, its way checked ──▶ Folder ── openat2(BENEATH) ──▶ Folder …
+//!                                            │ look (statx)   list (getdents)
+//! Lock ──▶ Warrant ──▶ claim (renameat2) ──▶ remove (unlinkat)
+//! ```
+//!
+//! Reading functions need a handle; changing ones a [`Warrant`] too, which only a held lock issues.
+
+mod claim;
+mod folder;
+mod lock;
+mod remove;
+mod replace;
+mod root;
+mod usage;
+mod walk;
+
+pub use claim::{ClaimHand, Claims, Finished, Taken};
+pub use folder::{Folder, PRIVATE_FOLDER};
+pub use lock::{Lock, LockError, Warrant};
+pub(crate) use remove::remove_if_empty;
+pub use remove::{remove_empty_folder, remove_unclaimed};
+pub use replace::replace_file;
+pub use root::{Borders, Root, RootError};
+pub use usage::Usage;
+pub use walk::{Block, Skipped, Visitor, Walk, Workers};
+
+use crate::text::printable;
+
+/// An operation that failed, with the path it was for.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {operation} {path}")]
+pub struct FsError {
+    /// What was tried, as a verb.
+    pub operation: &'static str,
+    /// Where, safe to print.
+    pub path: String,
+    /// What the system answered.
+    #[source]
+    pub source: std::io::Error,
+}
+
+impl FsError {
+    /// A failure at `name` in the folder `folder`; either may be empty.
+    pub fn new(
+        operation: &'static str,
+        folder: &[u8],
+        name: &[u8],
+        source: impl Into<std::io::Error>,
+    ) -> Self {
+        Self { operation, path: printable(&join(folder, name)), source: source.into() }
+    }
+}
+
+/// `folder/name`, with no slash where one of them is empty.
+pub(crate) fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
+    match (folder, name) {
+        ([], one) | (one, []) => one.to_vec(),
+        (folder, name) => [folder, b"/", name].concat(),
+    }
+}

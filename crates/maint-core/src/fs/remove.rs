@@ -1,0 +1,57 @@
+//! The only place that takes things away. Every function needs a [`Warrant`] and a handle.
+#![expect(clippy::disallowed_methods, reason = "this is the module the others must go through")]
+
+use super::{Folder, Root, Warrant, claim::Taken, folder::look_at};
+use crate::entry::Look;
+use nix::{
+    errno::Errno,
+    unistd::{UnlinkatFlags, unlinkat},
+};
+use std::{
+    ffi::{CStr, CString},
+    io,
+    os::fd::BorrowedFd,
+};
+
+/// Takes a name away that was just looked at.
+pub(super) fn unlink(_: Warrant<'_>, handle: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
+    Ok(unlinkat(handle, name, UnlinkatFlags::NoRemoveDir)?)
+}
+
+/// Removes a file without a claim: the look immediately before must still see what was condemned. A file
+/// that replaces it between the two calls would be lost, so this is for folders of a single writer, and
+/// for filesystems that cannot claim.
+pub fn remove_unclaimed(warrant: Warrant<'_>, folder: &Folder, name: &CStr, condemned: &Look) -> Taken {
+    let last = match look_at(folder.handle(), name) {
+        Ok(look) => look,
+        Err(error) => return Taken::from_error(error),
+    };
+    if !last.is_same_file(condemned) {
+        return Taken::Changed;
+    }
+    match unlink(warrant, folder.handle(), name) {
+        Ok(()) => Taken::Removed(last),
+        Err(error) => Taken::from_error(error),
+    }
+}
+
+/// Removes a folder if nothing is in it; the answer is whether it went.
+pub fn remove_empty_folder(_: Warrant<'_>, parent: &Folder, name: &CStr) -> io::Result<bool> {
+    match unlinkat(parent.handle(), name, UnlinkatFlags::RemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(true),
+        // Somebody put something in, mounted on it, or swapped it: it is not ours any more.
+        Err(Errno::ENOTEMPTY | Errno::EEXIST | Errno::EBUSY | Errno::ENOTDIR) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Removes the folder at a path below the root if it is there and empty; answers whether it went.
+pub(crate) fn remove_if_empty(warrant: Warrant<'_>, root: &Root, folder: &[u8]) -> bool {
+    let (above, name) = match folder.iter().rposition(|b| *b == b'/') {
+        Some(slash) => (root.top().open_below(&folder[..slash]), &folder[slash + 1..]),
+        None => (root.top().open_again(), folder),
+    };
+    let (Ok(above), Ok(name)) = (above, CString::new(name)) else { return false };
+    // Gone already is not gone by us.
+    above.look(&name).is_ok() && remove_empty_folder(warrant, &above, &name).unwrap_or(false)
+}

@@ -1,0 +1,288 @@
+//! A target's root: opened once, with every step of the way checked.
+
+use super::{
+    Folder, FsError,
+    folder::{device_of, see},
+};
+use crate::text::printable;
+use nix::{
+    fcntl::{OFlag, openat, readlinkat},
+    sys::stat::Mode,
+    unistd::geteuid,
+};
+use rustix::fs::{AtFlags, Statx};
+use std::{
+    collections::VecDeque,
+    ffi::{CString, OsString},
+    io,
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::ffi::{OsStrExt as _, OsStringExt as _},
+    },
+    path::{Component, Path, PathBuf},
+};
+
+/// An open root and the path it was opened by.
+#[derive(Debug)]
+pub struct Root {
+    path: PathBuf,
+    top: Folder,
+    owner: u32,
+}
+
+/// Where roots may lie, beyond what is never allowed.
+#[derive(Debug, Clone, Default)]
+pub struct Borders {
+    /// If there are any, a root must be one of these or below one.
+    pub allow: Vec<PathBuf>,
+    /// Folders that are no root, such as the caller's home.
+    pub never: Vec<PathBuf>,
+}
+
+/// Why there is no root at a path.
+#[derive(Debug, thiserror::Error)]
+pub enum RootError {
+    /// Nothing is there.
+    #[error("{0} is not there")]
+    Missing(String),
+    /// It must not be a root.
+    #[error("{path} {why}")]
+    Refused {
+        /// The path.
+        path: String,
+        /// The rule that forbids it, as a sentence about it.
+        why: String,
+    },
+    /// It could not be opened.
+    #[error(transparent)]
+    Failed(#[from] FsError),
+}
+
+/// Neither these nor anything below: no retention rule is about them.
+const SYSTEM_TREES: [&str; 18] = [
+    "/bin",
+    "/boot",
+    "/etc",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/proc",
+    "/sbin",
+    "/sys",
+    "/usr/bin",
+    "/usr/include",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/libexec",
+    "/usr/sbin",
+    "/usr/share",
+    "/efi",
+];
+
+/// Not these themselves: data lies in folders of its own below them.
+const SYSTEM_FOLDERS: [&str; 20] = [
+    "/",
+    "/dev",
+    "/dev/shm",
+    "/home",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/root",
+    "/run",
+    "/srv",
+    "/usr",
+    "/usr/local",
+    "/usr/src",
+    "/var",
+    "/var/backups",
+    "/var/cache",
+    "/var/lib",
+    "/var/log",
+    "/var/mail",
+    "/var/spool",
+];
+
+/// The kernel gives up after as many.
+const MOST_LINKS: usize = 40;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Root {
+    /// Opens a root. Its last part must be a folder and no link; links on the way must belong to root or
+    /// the caller; a folder on the way that anybody may write to must be sticky.
+    pub fn open(path: &Path, borders: &Borders) -> Result<Self, RootError> {
+        let shown = printable(path.as_os_str().as_bytes());
+        let refused = |why: &str| RootError::Refused { path: shown.clone(), why: why.to_owned() };
+        let failed = |source: io::Error| FsError { operation: "open", path: shown.clone(), source };
+        crate::section::check_root_path(path)
+            .map_err(|_| refused("is not an absolute path without \"..\""))?;
+
+        let mut parts: VecDeque<OsString> = path
+            .components()
+            .filter_map(|part| if let Component::Normal(name) = part { Some(name.to_owned()) } else { None })
+            .collect();
+        let slash = CString::from(c"/");
+        let mut here = open_on_the_way(None, &slash).map_err(failed)?;
+        let mut seen = see(here.as_fd(), c"", AtFlags::EMPTY_PATH).map_err(failed)?;
+        let mut way = vec![identity(&seen)];
+        let mut links = 0;
+        while let Some(part) = parts.pop_front() {
+            let name = CString::new(part.as_bytes()).map_err(|_| refused("contains a NUL"))?;
+            let mode = seen.stx_mode;
+            if mode & 0o002 != 0 && mode & 0o1000 == 0 {
+                return Err(refused(
+                    "lies below a folder that anybody may write to: take that right away (chmod o-w) or make it sticky",
+                ));
+            }
+            let next = match see(here.as_fd(), &name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(next) => next,
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+                {
+                    return Err(RootError::Missing(shown));
+                }
+                Err(error) => return Err(failed(error).into()),
+            };
+            match rustix::fs::FileType::from_raw_mode(next.stx_mode.into()) {
+                rustix::fs::FileType::Directory => {
+                    here = open_on_the_way(Some(&here), &name).map_err(failed)?;
+                    seen = see(here.as_fd(), c"", AtFlags::EMPTY_PATH).map_err(failed)?;
+                    way.push(identity(&seen));
+                }
+                rustix::fs::FileType::Symlink if parts.is_empty() => {
+                    return Err(refused("is a link: name the folder that it points to"));
+                }
+                rustix::fs::FileType::Symlink => {
+                    if next.stx_uid != 0 && next.stx_uid != geteuid().as_raw() {
+                        return Err(refused("is reached through a link that another user made"));
+                    }
+                    links += 1;
+                    if links > MOST_LINKS {
+                        return Err(refused("is reached through too many links"));
+                    }
+                    let target = readlinkat(&here, name.as_c_str()).map_err(|errno| failed(errno.into()))?;
+                    if target.as_bytes().starts_with(b"/") {
+                        here = open_on_the_way(None, &slash).map_err(failed)?;
+                        seen = see(here.as_fd(), c"", AtFlags::EMPTY_PATH).map_err(failed)?;
+                        way = vec![identity(&seen)];
+                    }
+                    for part in
+                        target.as_bytes().split(|b| *b == b'/').rev().filter(|p| !p.is_empty() && *p != b".")
+                    {
+                        parts.push_front(OsString::from_vec(part.to_vec()));
+                    }
+                }
+                _ => return Err(refused("is not a folder")),
+            }
+        }
+        check_borders(&way, borders).map_err(|why| refused(&why))?;
+        let handle = reopen_for_reading(&here).map_err(failed)?;
+        let top = Folder::new(handle, Vec::new()).map_err(failed)?;
+        Ok(Self { path: path.to_owned(), top, owner: seen.stx_uid })
+    }
+
+    /// The path it was opened by.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path, safe to print.
+    pub fn shown(&self) -> String {
+        printable(self.path.as_os_str().as_bytes())
+    }
+
+    /// The root as a folder.
+    pub fn top(&self) -> &Folder {
+        &self.top
+    }
+
+    /// The user it belongs to.
+    pub(super) fn owner(&self) -> u32 {
+        self.owner
+    }
+}
+
+fn open_on_the_way(from: Option<&OwnedFd>, name: &CString) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let opened = match from {
+        Some(folder) => openat(folder, name.as_c_str(), flags, Mode::empty()),
+        None => nix::fcntl::open(name.as_c_str(), flags, Mode::empty()),
+    };
+    Ok(opened?)
+}
+
+/// `.` of a handle is the very folder that was checked.
+fn reopen_for_reading(folder: &OwnedFd) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let quietly = openat(folder, c".", flags | OFlag::O_NOATIME, Mode::empty());
+    Ok(quietly.or_else(|_| openat(folder, c".", flags, Mode::empty()))?)
+}
+
+fn identity(seen: &Statx) -> Identity {
+    Identity { device: device_of(seen), inode: seen.stx_ino }
+}
+
+/// The identity of whatever a path leads to today.
+fn identity_of(path: &Path) -> Option<Identity> {
+    let path = CString::new(path.as_os_str().as_bytes()).ok()?;
+    let seen = see(nix::fcntl::AT_FDCWD, &path, AtFlags::empty()).ok()?;
+    Some(identity(&seen))
+}
+
+/// Compares by identity, so that a link or a bind mount of a forbidden folder is forbidden too.
+fn check_borders(way: &[Identity], borders: &Borders) -> Result<(), String> {
+    let Some(root) = way.last() else { return Ok(()) };
+    let is = |path: &str| identity_of(Path::new(path)).as_ref() == Some(root);
+    if let Some(folder) = SYSTEM_FOLDERS.iter().find(|path| is(path)) {
+        return Err(format!("is {folder}, a folder of the system: name a folder of its own below it"));
+    }
+    for tree in SYSTEM_TREES {
+        if identity_of(Path::new(tree)).is_some_and(|id| way.contains(&id)) {
+            return Err(format!("is {tree} or lies in it, and that is the system's"));
+        }
+    }
+    if homes().iter().chain(&borders.never).any(|home| identity_of(home).as_ref() == Some(root)) {
+        return Err("is a home folder: name a folder of its own below it".to_owned());
+    }
+    let allowed = |path: &PathBuf| identity_of(path).is_some_and(|id| way.contains(&id));
+    if !borders.allow.is_empty() && !borders.allow.iter().any(allowed) {
+        let list: Vec<String> = borders.allow.iter().map(|p| printable(p.as_os_str().as_bytes())).collect();
+        return Err(format!("lies outside allow-roots ({})", list.join(", ")));
+    }
+    Ok(())
+}
+
+/// The homes of root and of people; service accounts "live" in data folders such as `/var/www`.
+fn homes() -> Vec<PathBuf> {
+    let passwd = std::fs::read("/etc/passwd").unwrap_or_default();
+    passwd.split(|b| *b == b'\n').filter_map(home_in).collect()
+}
+
+fn home_in(line: &[u8]) -> Option<PathBuf> {
+    const FIRST_PERSON: u32 = 1000;
+    const NOBODY: u32 = 65534;
+    let fields: Vec<&[u8]> = line.split(|b| *b == b':').collect();
+    let user: u32 = std::str::from_utf8(fields.get(2)?).ok()?.parse().ok()?;
+    let person = user == 0 || (user >= FIRST_PERSON && user != NOBODY);
+    (person && !fields.get(5)?.is_empty()).then(|| PathBuf::from(OsString::from_vec(fields[5].to_vec())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn homes_are_those_of_root_and_people() {
+        assert_eq!(home_in(b"root:x:0:0:root:/root:/bin/bash"), Some("/root".into()));
+        assert_eq!(home_in(b"camera:x:1000:1000::/home/camera:/bin/sh"), Some("/home/camera".into()));
+        assert_eq!(home_in(b"www-data:x:33:33:www-data:/var/www:/usr/sbin/nologin"), None);
+        assert_eq!(home_in(b"nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin"), None);
+        assert_eq!(home_in(b"broken line"), None);
+    }
+}

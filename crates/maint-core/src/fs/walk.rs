@@ -1,0 +1,519 @@
+//! The one walk, for looking and for acting.
+//!
+//! A worker takes a folder, reads its names in chunks, sorts each chunk by inode (the order in which the
+//! filesystem keeps what a look will ask for), and hands it to the visitor in blocks. Idle workers help
+//! with the blocks of a large chunk. Folders found on the way wait in a stack; a folder is left for good
+//! when everything below it is done, and then the visitor may take it away if it went empty.
+//!
+//! Memory holds one chunk for each worker, the folders still to be entered, and never the names of files
+//! that are done.
+
+use super::{
+    Folder, FsError, Root,
+    folder::{LISTING_BUFFER, Listing},
+};
+use crate::entry::Kind;
+use nix::errno::Errno;
+use std::{
+    ffi::{CStr, CString},
+    io,
+    mem::MaybeUninit,
+    ops::Range,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
+    },
+};
+
+/// What is done on a walk.
+pub trait Visitor: Sync {
+    /// What one worker carries along.
+    type Hand: Send;
+
+    /// Whether a file is of interest, by its name; the number comes back with the block.
+    fn sift(&self, hand: &mut Self::Hand, folder: &[u8], name: &[u8]) -> Option<u16>;
+    /// Whether to go into a folder `depth` levels below the root.
+    fn enters(&self, folder: &[u8], name: &[u8], depth: u32) -> bool;
+    /// Some names of a folder, in inode order; answers how many of them are gone now.
+    fn files(&self, hand: &mut Self::Hand, folder: &Folder, block: Block<'_>) -> u64;
+    /// A folder in which something went and nothing is left; answers whether it is gone now.
+    fn emptied(&self, hand: &mut Self::Hand, parent: &Folder, name: &CStr) -> bool;
+    /// A folder that was not entered, or not read to its end.
+    fn trouble(&self, hand: &mut Self::Hand, error: FsError);
+    /// A folder that is none of ours.
+    fn skipped(&self, hand: &mut Self::Hand, folder: &[u8], why: Skipped);
+}
+
+/// Why a folder was left out without anything being wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skipped {
+    /// Another filesystem begins there.
+    OtherMount,
+}
+
+/// How many threads share a walk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Workers(usize);
+
+impl Workers {
+    /// More gains nothing even where a removal waits for the device.
+    pub const MOST: usize = 64;
+
+    /// So many, at least one.
+    pub fn new(n: usize) -> Self {
+        Self(n.clamp(1, Self::MOST))
+    }
+
+    /// How many.
+    pub fn get(self) -> usize {
+        self.0
+    }
+}
+
+/// A walk through everything below a root.
+pub struct Walk<'w> {
+    /// Where it starts.
+    pub root: &'w Root,
+    /// Asked between two blocks; once it says yes the walk ends.
+    pub stop: &'w (dyn Fn() -> bool + Sync),
+}
+
+/// Names for the visitor, without a copy.
+#[derive(Clone, Copy)]
+pub struct Block<'a> {
+    names: &'a Names,
+    range: (usize, usize),
+}
+
+impl<'a> Block<'a> {
+    /// The names with the numbers that [`Visitor::sift`] gave them.
+    pub fn iter(self) -> impl Iterator<Item = (&'a CStr, u16)> {
+        (self.range.0..self.range.1).map(move |n| self.names.get(n))
+    }
+}
+
+/// So many names go to the visitor at once: also what one intent covers.
+const BLOCK: usize = 256;
+/// A chunk of a folder starts with so many bytes of names …
+const FIRST_CHUNK: usize = 1 << 20;
+/// … and grows to so many while the folder keeps filling it. With 30 bytes a name that is 350,000 files
+/// in inode order, which is what makes one huge folder quick.
+const LARGEST_CHUNK: usize = 16 << 20;
+/// So many folders may be held open for those below them that still wait; others are opened again.
+const HELD_FOLDERS: usize = 256;
+
+impl Walk<'_> {
+    /// Walks, with one hand for each worker; gives the hands back with what they gathered.
+    pub fn run<V: Visitor>(&self, visitor: &V, hands: Vec<V::Hand>) -> Vec<V::Hand> {
+        let slots: Vec<Slot> = hands.iter().map(|_| Slot::default()).collect();
+        let shared = Shared {
+            walk: self,
+            visitor,
+            queue: Mutex::new(Queue { jobs: vec![Job::Enter(Pending::top())], active: 0 }),
+            news: Condvar::new(),
+            open_folders: Arc::default(),
+            slots: &slots,
+        };
+        std::thread::scope(|scope| {
+            let mut hands = hands.into_iter().enumerate();
+            let first = hands.next();
+            let others: Vec<_> = hands
+                .map(|(n, mut hand)| {
+                    let shared = &shared;
+                    scope.spawn(move || {
+                        shared.work(n, &mut hand);
+                        hand
+                    })
+                })
+                .collect();
+            let mut back = Vec::with_capacity(others.len() + 1);
+            if let Some((n, mut hand)) = first {
+                shared.work(n, &mut hand);
+                back.push(hand);
+            }
+            // A worker's panic is ours: with half of the walk missing nothing may go on.
+            back.extend(
+                others
+                    .into_iter()
+                    .map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))),
+            );
+            back
+        })
+    }
+}
+
+struct Shared<'w, V: Visitor> {
+    walk: &'w Walk<'w>,
+    visitor: &'w V,
+    queue: Mutex<Queue>,
+    news: Condvar,
+    open_folders: Arc<AtomicUsize>,
+    slots: &'w [Slot],
+}
+
+struct Queue {
+    /// The newest first: a walk goes down before it goes on, so that few folders wait.
+    jobs: Vec<Job>,
+    active: usize,
+}
+
+enum Job {
+    Enter(Pending),
+    /// The worker of this slot has a large chunk.
+    Help(usize),
+}
+
+/// A folder to be entered.
+struct Pending {
+    node: Arc<Node>,
+    /// Its parent, if that is still open.
+    parent: Option<Arc<Held>>,
+}
+
+/// A folder of which something is still to be done, linked to its parents up to the root.
+struct Node {
+    parent: Option<Arc<Node>>,
+    name: CString,
+    depth: u32,
+    /// Folders right below that are not done, and one for the folder itself.
+    waiting: AtomicI64,
+    /// Entries that are still there.
+    left: AtomicI64,
+    /// Something in it is gone through us.
+    lost_something: AtomicBool,
+}
+
+/// An open folder that counts against [`HELD_FOLDERS`].
+struct Held {
+    folder: Folder,
+    open_folders: Arc<AtomicUsize>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.open_folders.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// One worker's chunk, open to helpers.
+#[derive(Default)]
+struct Slot {
+    /// Written by its worker; read by whoever goes through it, so that writing waits for the helpers.
+    chunk: RwLock<Chunk>,
+    /// The next name that nobody has taken.
+    next: AtomicUsize,
+    /// Names of this chunk that are gone.
+    gone: AtomicI64,
+}
+
+#[derive(Default)]
+struct Chunk {
+    names: Names,
+    folder: Option<Arc<Held>>,
+}
+
+/// What reading a part of a folder brought beside the names of files.
+#[derive(Default)]
+struct Read {
+    entries: i64,
+    folders: Vec<CString>,
+    ended: bool,
+}
+
+impl<V: Visitor> Shared<'_, V> {
+    fn work(&self, worker: usize, hand: &mut V::Hand) {
+        let mut buffer = vec![MaybeUninit::uninit(); LISTING_BUFFER];
+        while let Some(job) = self.next_job() {
+            match job {
+                Job::Enter(pending) => self.enter(worker, hand, pending, &mut buffer),
+                Job::Help(slot) => self.go_through(&self.slots[slot], hand),
+            }
+            let mut queue = lock(&self.queue);
+            queue.active -= 1;
+            if queue.active == 0 && queue.jobs.is_empty() {
+                self.news.notify_all();
+            }
+        }
+    }
+
+    fn next_job(&self) -> Option<Job> {
+        let mut queue = lock(&self.queue);
+        loop {
+            if (self.walk.stop)() {
+                queue.jobs.clear();
+            }
+            if let Some(job) = queue.jobs.pop() {
+                queue.active += 1;
+                return Some(job);
+            }
+            if queue.active == 0 {
+                return None;
+            }
+            queue = self.news.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn add_jobs(&self, jobs: impl Iterator<Item = Job>) {
+        lock(&self.queue).jobs.extend(jobs);
+        self.news.notify_all();
+    }
+
+    fn enter(&self, worker: usize, hand: &mut V::Hand, pending: Pending, buffer: &mut [MaybeUninit<u8>]) {
+        let Pending { node, parent } = pending;
+        match self.open(&node, parent.as_deref()) {
+            Ok(folder) => self.read(worker, hand, &node, &folder, buffer),
+            Err(error) => {
+                node.left.fetch_add(1, Ordering::AcqRel);
+                self.tell(hand, &node, error);
+            }
+        }
+        self.leave(hand, node, parent);
+    }
+
+    fn open(&self, node: &Node, parent: Option<&Held>) -> io::Result<Arc<Held>> {
+        let top = self.walk.root.top();
+        let folder = match (&node.parent, parent) {
+            (None, _) => top.open_again()?,
+            (Some(_), Some(parent)) => parent.folder.open_below(node.name.to_bytes())?,
+            (Some(_), None) => top.open_below(&node.path())?,
+        };
+        self.open_folders.fetch_add(1, Ordering::Relaxed);
+        Ok(Arc::new(Held { folder, open_folders: Arc::clone(&self.open_folders) }))
+    }
+
+    fn tell(&self, hand: &mut V::Hand, node: &Node, error: io::Error) {
+        match error.raw_os_error().map(Errno::from_raw) {
+            // Gone, or swapped for something else, since its name was read: it is no folder of ours now.
+            Some(Errno::ENOENT | Errno::ELOOP | Errno::ENOTDIR) => {}
+            Some(Errno::EXDEV) => self.visitor.skipped(hand, &node.path(), Skipped::OtherMount),
+            _ => self.visitor.trouble(hand, FsError::new("open", &node.path(), b"", error)),
+        }
+    }
+
+    fn read(
+        &self,
+        worker: usize,
+        hand: &mut V::Hand,
+        node: &Arc<Node>,
+        folder: &Arc<Held>,
+        buffer: &mut [MaybeUninit<u8>],
+    ) {
+        let slot = &self.slots[worker];
+        let mut listing = folder.folder.listing(buffer);
+        let mut limit = FIRST_CHUNK;
+        loop {
+            let mut chunk = slot.chunk.write().unwrap_or_else(PoisonError::into_inner);
+            chunk.names.clear();
+            let read = self.fill(hand, node, &folder.folder, &mut listing, &mut chunk.names, limit);
+            chunk.names.sort();
+            let files = chunk.names.len();
+            chunk.folder = Some(Arc::clone(folder));
+            slot.next.store(0, Ordering::Release);
+            slot.gone.store(0, Ordering::Release);
+            drop(chunk);
+
+            if files > 2 * BLOCK {
+                self.add_jobs((1..self.slots.len()).map(|_| Job::Help(worker)));
+            }
+            self.go_through(slot, hand);
+            // Waits for the helpers.
+            slot.chunk.write().unwrap_or_else(PoisonError::into_inner).folder = None;
+
+            let gone = slot.gone.load(Ordering::Acquire);
+            node.left.fetch_add(read.entries - gone, Ordering::AcqRel);
+            node.lost_something.fetch_or(gone > 0, Ordering::AcqRel);
+            self.add_folders(node, folder, read.folders);
+            if read.ended || (self.walk.stop)() {
+                return;
+            }
+            limit = (limit * 4).min(LARGEST_CHUNK);
+        }
+    }
+
+    /// Reads names until the chunk is full or the folder ends.
+    fn fill(
+        &self,
+        hand: &mut V::Hand,
+        node: &Node,
+        folder: &Folder,
+        listing: &mut Listing<'_>,
+        names: &mut Names,
+        limit: usize,
+    ) -> Read {
+        let mut read = Read::default();
+        while names.bytes() < limit {
+            let listed = match listing.next() {
+                Some(Ok(listed)) if listed.hidden => continue,
+                Some(Ok(listed)) => listed,
+                Some(Err(error)) => {
+                    // What was not read may be there.
+                    read.entries += 1;
+                    self.visitor.trouble(hand, FsError::new("list", folder.path(), b"", error));
+                    read.ended = true;
+                    break;
+                }
+                None => {
+                    read.ended = true;
+                    break;
+                }
+            };
+            read.entries += 1;
+            let name = listed.name();
+            let kind = listed.kind.or_else(|| folder.look(name).ok().map(|look| look.kind));
+            if kind == Some(Kind::Folder) {
+                if self.visitor.enters(folder.path(), name.to_bytes(), node.depth + 1) {
+                    read.folders.push(name.to_owned());
+                }
+            } else if let Some(number) = self.visitor.sift(hand, folder.path(), name.to_bytes()) {
+                names.push(name, number, listed.inode);
+            }
+        }
+        read
+    }
+
+    fn add_folders(&self, node: &Arc<Node>, folder: &Arc<Held>, names: Vec<CString>) {
+        let Ok(count) = i64::try_from(names.len()) else { return };
+        if count == 0 {
+            return;
+        }
+        node.waiting.fetch_add(count, Ordering::AcqRel);
+        let room = self.open_folders.load(Ordering::Relaxed) < HELD_FOLDERS;
+        self.add_jobs(names.into_iter().map(|name| {
+            let child = Node::new(Some(Arc::clone(node)), name, node.depth + 1);
+            Job::Enter(Pending { node: Arc::new(child), parent: room.then(|| Arc::clone(folder)) })
+        }));
+    }
+
+    /// Takes blocks of a chunk until none is left.
+    fn go_through(&self, slot: &Slot, hand: &mut V::Hand) {
+        // A chunk that is being filled is a new one: who asked for help with the old one needs none.
+        let Ok(chunk) = slot.chunk.try_read() else { return };
+        let Some(held) = &chunk.folder else { return };
+        while !(self.walk.stop)() {
+            let start = slot.next.fetch_add(BLOCK, Ordering::AcqRel);
+            if start >= chunk.names.len() {
+                return;
+            }
+            let block = Block { names: &chunk.names, range: (start, chunk.names.len().min(start + BLOCK)) };
+            let gone = self.visitor.files(hand, &held.folder, block);
+            slot.gone.fetch_add(i64::try_from(gone).unwrap_or(0), Ordering::AcqRel);
+        }
+    }
+
+    /// Ticks off a folder, and every folder above that is done with it.
+    fn leave(&self, hand: &mut V::Hand, mut node: Arc<Node>, mut parent: Option<Arc<Held>>) {
+        while node.waiting.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let Some(up) = node.parent.clone() else { return };
+            let empty = node.left.load(Ordering::Acquire) == 0 && node.lost_something.load(Ordering::Acquire);
+            if empty {
+                let reopened = if parent.is_none() { self.open(&up, None).ok() } else { None };
+                let above = parent.as_deref().or(reopened.as_deref());
+                if above.is_some_and(|above| self.visitor.emptied(hand, &above.folder, &node.name)) {
+                    up.left.fetch_sub(1, Ordering::AcqRel);
+                    up.lost_something.store(true, Ordering::Release);
+                }
+            }
+            (node, parent) = (up, None);
+        }
+    }
+}
+
+fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Pending {
+    fn top() -> Self {
+        Self { node: Arc::new(Node::new(None, CString::default(), 0)), parent: None }
+    }
+}
+
+impl Node {
+    fn new(parent: Option<Arc<Self>>, name: CString, depth: u32) -> Self {
+        Self {
+            parent,
+            name,
+            depth,
+            waiting: AtomicI64::new(1),
+            left: AtomicI64::new(0),
+            lost_something: AtomicBool::new(false),
+        }
+    }
+
+    /// Its path below the root.
+    fn path(&self) -> Vec<u8> {
+        let mut parts = vec![self.name.to_bytes()];
+        let mut up = self.parent.as_deref();
+        while let Some(node) = up.filter(|node| node.parent.is_some()) {
+            parts.push(node.name.to_bytes());
+            up = node.parent.as_deref();
+        }
+        parts.reverse();
+        parts.join(&b'/')
+    }
+}
+
+impl Drop for Node {
+    /// Lets go of the parents one by one: ten thousand levels must not become ten thousand stack frames.
+    fn drop(&mut self) {
+        let mut up = self.parent.take();
+        while let Some(mut node) = up.and_then(Arc::into_inner) {
+            up = node.parent.take();
+        }
+    }
+}
+
+/// Names of files in one piece of memory.
+#[derive(Default)]
+struct Names {
+    /// For each: inode (8 bytes), number (2), then the name and its NUL.
+    text: Vec<u8>,
+    /// Where each begins.
+    starts: Vec<u32>,
+}
+
+const INODE: Range<usize> = 0..8;
+const NUMBER: Range<usize> = 8..10;
+
+impl Names {
+    fn clear(&mut self) {
+        self.text.clear();
+        self.starts.clear();
+    }
+
+    fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.text.len() + self.starts.len() * size_of::<u32>()
+    }
+
+    fn push(&mut self, name: &CStr, number: u16, inode: u64) {
+        // A chunk ends long before its offsets do.
+        let Ok(start) = u32::try_from(self.text.len()) else { return };
+        self.starts.push(start);
+        self.text.extend_from_slice(&inode.to_ne_bytes());
+        self.text.extend_from_slice(&number.to_ne_bytes());
+        self.text.extend_from_slice(name.to_bytes_with_nul());
+    }
+
+    fn sort(&mut self) {
+        let text = &self.text;
+        self.starts.sort_unstable_by_key(|start| u64::from_ne_bytes(field(text, *start, INODE)));
+    }
+
+    fn get(&self, n: usize) -> (&CStr, u16) {
+        let start = self.starts[n];
+        let name = &self.text[start as usize + NUMBER.end..];
+        // Every name was pushed with its NUL.
+        let name = CStr::from_bytes_until_nul(name).unwrap_or_default();
+        (name, u16::from_ne_bytes(field(&self.text, start, NUMBER)))
+    }
+}
+
+/// A number kept at `start`; it was written there by [`Names::push`].
+fn field<const N: usize>(text: &[u8], start: u32, at: Range<usize>) -> [u8; N] {
+    let start = start as usize;
+    text[start + at.start..start + at.end].try_into().unwrap_or([0; N])
+}

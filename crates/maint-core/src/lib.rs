@@ -1,0 +1,24 @@
+//! Decides what may go, and touches files by handle.
+//!
+//! ```text
+//! survey ──▶ plan ──▶ approve ──▶ carry out
+//! ```
+//!
+//! The pure modules ([`retention`], [`survey`], [`plan`], [`select`], [`pattern`], [`units`]) read no
+//! clock and do no I/O. [`fs`] touches files, always relative to a handle, and changes nothing without a
+//! [`fs::Warrant`]. [`prune`] joins the two: a walk that looks, and a walk that acts.
+//!
+//! No database, no network and no command line here; what surrounds a tool is `maint-run`'s.
+
+pub mod entry;
+pub mod fs;
+pub mod pattern;
+pub mod plan;
+pub mod prune;
+pub mod retention;
+pub mod section;
+pub mod select;
+pub mod survey;
+pub mod text;
+pub mod time;
+pub mod units;

@@ -1,0 +1,406 @@
+//! Globs over names as bytes: `*.jpg`, `cam_??.png`, `day-[0-9]*`, `archive/**`.
+//!
+//! A pattern without a slash is held against the file's name, in whatever folder it lies; one with a
+//! slash against the path below the root. `*`, `?` and sets stay within one name; `**` spans folders.
+//! Names need not be UTF-8: a byte that is no text counts as one character.
+
+use std::{fmt, str::FromStr};
+
+/// One compiled glob.
+///
+/// ```
+/// # use maint_core::pattern::Pattern;
+/// let images: Pattern = "*.jpg".parse().unwrap();
+/// assert!(images.matches(b"2026/11", b"cam1.jpg"));
+/// let day: Pattern = "2026/*/*.jpg".parse().unwrap();
+/// assert!(day.matches(b"2026/11", b"cam1.jpg") && !day.matches(b"2026", b"cam1.jpg"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    written: String,
+    scope: Scope,
+    shape: Shape,
+}
+
+/// Why a text is no pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{written}\" is not a pattern: {why}")]
+pub struct PatternError {
+    written: String,
+    why: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    Name,
+    Path,
+}
+
+/// Most patterns are a fixed beginning and a fixed end: two comparisons, no tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Shape {
+    Ends { prefix: Vec<u8>, suffix: Vec<u8> },
+    Tokens(Vec<Token>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    Byte(u8),
+    One,
+    Set {
+        negated: bool,
+        ranges: Vec<(u32, u32)>,
+    },
+    Star,
+    /// `**` with the slash that follows it: no folder, or any number of them.
+    Folders,
+    /// `**` at the end: everything below.
+    Rest,
+}
+
+impl Pattern {
+    /// Whether a file called `name` in `folder` (its path below the root, empty for the root) matches.
+    pub fn matches(&self, folder: &[u8], name: &[u8]) -> bool {
+        match self.scope {
+            Scope::Name => self.shape.matches(name),
+            Scope::Path if folder.is_empty() => self.shape.matches(name),
+            Scope::Path => self.shape.matches(&[folder, b"/", name].concat()),
+        }
+    }
+
+    /// The pattern as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+impl FromStr for Pattern {
+    type Err = PatternError;
+
+    fn from_str(written: &str) -> Result<Self, PatternError> {
+        let wrong = |why| PatternError { written: written.to_owned(), why };
+        let body = written.strip_prefix('/').unwrap_or(written);
+        if body.is_empty() {
+            return Err(wrong("it is empty and matches nothing"));
+        }
+        if body.split('/').any(|part| matches!(part, "" | "." | "..")) {
+            return Err(wrong(
+                "a path below the root has no empty part, no . and no .. (to exclude a folder write its name)",
+            ));
+        }
+        let scope = if written.contains('/') || body == "**" { Scope::Path } else { Scope::Name };
+        let tokens = tokens(body).map_err(wrong)?;
+        Ok(Self { written: written.to_owned(), scope, shape: Shape::of(tokens, scope) })
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Pattern {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Words;
+        impl serde::de::Visitor<'_> for Words {
+            type Value = Pattern;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a pattern such as \"*.jpg\"")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Pattern, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Words)
+    }
+}
+
+fn tokens(body: &str) -> Result<Vec<Token>, &'static str> {
+    let mut tokens = Vec::new();
+    let mut rest = body;
+    while let Some(c) = rest.chars().next() {
+        let starts_part = matches!(tokens.last(), None | Some(Token::Byte(b'/') | Token::Folders));
+        rest = &rest[c.len_utf8()..];
+        match c {
+            '*' if rest.starts_with('*') => {
+                rest = &rest[1..];
+                let token = match rest.strip_prefix('/') {
+                    Some(after) => {
+                        rest = after;
+                        Token::Folders
+                    }
+                    None if rest.is_empty() => Token::Rest,
+                    None => return Err("** stands alone between slashes"),
+                };
+                if !starts_part {
+                    return Err("** stands alone between slashes");
+                }
+                tokens.push(token);
+            }
+            '*' => tokens.push(Token::Star),
+            '?' => tokens.push(Token::One),
+            '[' => {
+                let (set, after) = set(rest)?;
+                tokens.push(set);
+                rest = after;
+            }
+            '{' | '}' => {
+                return Err("braces are not expanded: write one pattern for each, or [{] for the character");
+            }
+            '\\' => {
+                let escaped = rest.chars().next().ok_or("it ends in a backslash")?;
+                rest = &rest[escaped.len_utf8()..];
+                tokens.extend(escaped.encode_utf8(&mut [0; 4]).bytes().map(Token::Byte));
+            }
+            '\0' => return Err("no file name holds a NUL"),
+            c => tokens.extend(c.encode_utf8(&mut [0; 4]).bytes().map(Token::Byte)),
+        }
+    }
+    Ok(tokens)
+}
+
+/// The inside of `[…]`: what follows the opening bracket, and what is left behind the closing one.
+fn set(inside: &str) -> Result<(Token, &str), &'static str> {
+    const UNCLOSED: &str = "[ is not closed; write [[] for the character";
+    let negated = inside.starts_with(['!', '^']);
+    let body = if negated { &inside[1..] } else { inside };
+    // A bracket that comes first is a member, as in every shell.
+    let first = body.chars().next().ok_or(UNCLOSED)?.len_utf8();
+    let end = first + body[first..].find(']').ok_or(UNCLOSED)?;
+    let members: Vec<char> = body[..end].chars().collect();
+    if members.contains(&'/') {
+        return Err("a set does not match a slash");
+    }
+    let mut ranges = Vec::new();
+    let mut rest = members.as_slice();
+    while let Some((&low, after)) = rest.split_first() {
+        let (high, after) = match after {
+            ['-', high, after @ ..] => (*high, after),
+            after => (low, after),
+        };
+        if high < low {
+            return Err("a range in a set runs from low to high");
+        }
+        ranges.push((u32::from(low), u32::from(high)));
+        rest = after;
+    }
+    Ok((Token::Set { negated, ranges }, &body[end + 1..]))
+}
+
+impl Shape {
+    fn of(tokens: Vec<Token>, scope: Scope) -> Self {
+        let mut parts = tokens.split(|token| *token == Token::Star);
+        let literal = |part: &[Token]| {
+            part.iter()
+                .map(|t| if let Token::Byte(b) = t { Some(*b) } else { None })
+                .collect::<Option<Vec<u8>>>()
+        };
+        // In a path the star must not cross a slash, which two comparisons cannot see.
+        if scope == Scope::Name
+            && let (Some(prefix), Some(suffix), None) = (parts.next(), parts.next(), parts.next())
+            && let (Some(prefix), Some(suffix)) = (literal(prefix), literal(suffix))
+        {
+            return Self::Ends { prefix, suffix };
+        }
+        Self::Tokens(tokens)
+    }
+
+    fn matches(&self, text: &[u8]) -> bool {
+        match self {
+            Self::Ends { prefix, suffix } => {
+                text.len() >= prefix.len() + suffix.len()
+                    && text.starts_with(prefix)
+                    && text.ends_with(suffix)
+            }
+            Self::Tokens(tokens) => tokens_match(tokens, text),
+        }
+    }
+}
+
+/// Backtracks to the last `*` and, when that may not grow over a slash, to the last `**`: never deeper,
+/// so a hostile pattern costs no more than text times pattern squared.
+fn tokens_match(tokens: &[Token], text: &[u8]) -> bool {
+    let (mut t, mut at) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    let mut folders: Option<(usize, usize)> = None;
+    loop {
+        let step = match tokens.get(t) {
+            None if at == text.len() => return true,
+            None => None,
+            Some(Token::Rest) => return true,
+            Some(Token::Star) => {
+                star = Some((t + 1, at));
+                t += 1;
+                continue;
+            }
+            Some(Token::Folders) => {
+                folders = Some((t + 1, at));
+                star = None;
+                t += 1;
+                continue;
+            }
+            Some(Token::Byte(b)) => (text.get(at) == Some(b)).then_some(1),
+            Some(Token::One) => character(&text[at..]).filter(|(c, _)| *c != SLASH).map(|(_, len)| len),
+            Some(Token::Set { negated, ranges }) => character(&text[at..])
+                .filter(|(c, _)| {
+                    *c != SLASH && *negated != ranges.iter().any(|(low, high)| (low..=high).contains(&c))
+                })
+                .map(|(_, len)| len),
+        };
+        if let Some(len) = step {
+            (t, at) = (t + 1, at + len);
+            continue;
+        }
+        if let Some((after, from)) = star.filter(|(_, from)| !matches!(text.get(*from), None | Some(b'/'))) {
+            star = Some((after, from + 1));
+            (t, at) = (after, from + 1);
+            continue;
+        }
+        // The next folder begins behind the next slash.
+        let Some((after, from)) = folders else { return false };
+        let Some(slash) = text[from..].iter().position(|b| *b == b'/') else { return false };
+        (folders, star) = (Some((after, from + slash + 1)), None);
+        (t, at) = (after, from + slash + 1);
+    }
+}
+
+const SLASH: u32 = b'/' as u32;
+
+/// The character a text begins with and its length; a byte that is no UTF-8 is one of its own, outside
+/// the range of characters.
+fn character(text: &[u8]) -> Option<(u32, usize)> {
+    let first = *text.first()?;
+    let len = match first {
+        0x00..0x80 => 1,
+        0xc0..0xe0 => 2,
+        0xe0..0xf0 => 3,
+        _ => 4,
+    };
+    let decoded = text.get(..len).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    Some(match decoded.and_then(|s| s.chars().next()) {
+        Some(c) => (u32::from(c), len),
+        None => (0x0011_0000 + u32::from(first), 1),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(pattern: &str, yes: &[&str], no: &[&str]) {
+        let compiled: Pattern = pattern.parse().unwrap();
+        let matches = |path: &&str| {
+            let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+            compiled.matches(folder.as_bytes(), name.as_bytes())
+        };
+        for path in yes {
+            assert!(matches(path), "{pattern} should match {path}");
+        }
+        for path in no {
+            assert!(!matches(path), "{pattern} should not match {path}");
+        }
+    }
+
+    #[test]
+    fn a_name_matches_in_every_folder() {
+        check("*.jpg", &["a.jpg", "x/y/a.jpg", ".jpg", ".hidden.jpg"], &["a.JPG", "a.jpg.tmp", "jpg"]);
+        check(
+            "offline_incident_*.txt",
+            &["offline_incident_1.txt", "offline_incident_.txt"],
+            &["offline_incident_.tx"],
+        );
+        check("ab*ba", &["abba", "abxba"], &["aba"]);
+        check("core", &["core", "a/core"], &["core.1"]);
+    }
+
+    #[test]
+    fn one_character_may_have_many_bytes() {
+        check("?.txt", &["a.txt", "é.txt", "猫.txt"], &["ab.txt", ".txt"]);
+        let one: Pattern = "?".parse().unwrap();
+        assert!(one.matches(b"", b"\xff") && !one.matches(b"", b"\xff\xfe"));
+    }
+
+    #[test]
+    fn sets_are_those_of_the_shell() {
+        check("[0-9]?[!x].log", &["1ab.log", "9--.log"], &["a1b.log", "11x.log"]);
+        check("[]a]b", &["]b", "ab"], &["b", "[b"]);
+        check("[[]x", &["[x"], &["x"]);
+        check("[ä-ü]", &["ö"], &["a", "z"]);
+        check("[a-]", &["a", "-"], &["b"]);
+    }
+
+    #[test]
+    fn a_slash_binds_the_pattern_to_the_path() {
+        check("live/*.jpg", &["live/a.jpg"], &["a.jpg", "x/live/a.jpg", "live/x/a.jpg"]);
+        check("/*.jpg", &["a.jpg"], &["x/a.jpg"]);
+        check("**/tmp/*", &["tmp/a", "x/y/tmp/a"], &["tmp/a/b", "xtmp/a"]);
+        check("keep/**", &["keep/a", "keep/x/y"], &["keeper/a", "x/keep/a"]);
+        check("a/**/b", &["a/b", "a/x/b", "a/x/y/b"], &["a/xb", "ab"]);
+        check("**/a*b/**/c", &["ab/c", "x/aXb/y/z/c"], &["a/b/c"]);
+        check("**", &["a", "x/y"], &[]);
+    }
+
+    #[test]
+    fn a_backslash_takes_the_next_character_as_it_is() {
+        check(r"\*.txt", &["*.txt"], &["a.txt"]);
+        check(r"a\[1\]", &["a[1]"], &["a1"]);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for (pattern, says) in [
+            ("", "empty"),
+            ("/", "empty"),
+            ("a//b", "empty part"),
+            ("../x", ".."),
+            ("tmp/", "empty part"),
+            ("*.{jpg,png}", "braces"),
+            ("[abc", "not closed"),
+            ("[]", "not closed"),
+            ("[z-a]", "low to high"),
+            ("a**", "stands alone"),
+            ("**a", "stands alone"),
+            ("a\\", "backslash"),
+            ("a\0b", "NUL"),
+        ] {
+            let error = pattern.parse::<Pattern>().unwrap_err().to_string();
+            assert!(error.contains(says), "{pattern}: {error}");
+        }
+    }
+
+    #[test]
+    fn many_stars_do_not_explode() {
+        let pattern: Pattern = format!("{}b", "*a".repeat(40)).parse().unwrap();
+        assert!(!pattern.matches(b"", &[b'a'; 255]));
+    }
+
+    /// The definition, with every choice tried.
+    fn slow(tokens: &[Token], text: &[u8]) -> bool {
+        let Some((token, after)) = tokens.split_first() else { return text.is_empty() };
+        match token {
+            Token::Rest => true,
+            Token::Byte(b) => text.first() == Some(b) && slow(after, &text[1..]),
+            Token::One => character(text).is_some_and(|(c, len)| c != SLASH && slow(after, &text[len..])),
+            Token::Set { .. } => {
+                !text.is_empty() && tokens_match(&tokens[..1], &text[..1]) && slow(after, &text[1..])
+            }
+            Token::Star => {
+                (0..=text.len()).take_while(|n| !text[..*n].contains(&b'/')).any(|n| slow(after, &text[n..]))
+            }
+            Token::Folders => {
+                slow(after, text) || (1..=text.len()).any(|n| text[n - 1] == b'/' && slow(after, &text[n..]))
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_quick_way_is_the_slow_way(pattern in "([ab?*/]|\\*\\*/|\\[ab\\]|\\[!a\\]){1,10}", text in "[ab/]{0,10}") {
+            if let Ok(tokens) = tokens(&pattern) {
+                prop_assert_eq!(tokens_match(&tokens, text.as_bytes()), slow(&tokens, text.as_bytes()));
+            }
+        }
+    }
+}

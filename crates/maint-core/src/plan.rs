@@ -1,0 +1,168 @@
+//! The policy made concrete: what may go, how much of it, and what a guard has approved of that.
+
+use crate::{
+    entry::Entry,
+    retention::{Rules, Verdict},
+    survey::{Survey, Tally},
+    units::Share,
+};
+
+/// What a run would do to a target: the rules that judge each entry, and the totals of the survey.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    rules: Rules,
+    totals: Tally,
+    found: u64,
+}
+
+impl Plan {
+    /// The plan that rules make of a survey. A pure function: the same survey gives the same plan.
+    pub fn new(rules: Rules, survey: &Survey) -> Self {
+        Self { rules, totals: survey.condemned, found: survey.found.files }
+    }
+
+    /// What would go.
+    pub fn totals(&self) -> Tally {
+        self.totals
+    }
+}
+
+/// The limits a plan must keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guard {
+    /// No more than this share of the files found, when there are more than [`Guard::SMALL`].
+    pub max_share: Option<Share>,
+}
+
+/// A plan that no guard stopped, and how far it may go. Only [`Guard::approve`] makes one, and nothing
+/// is removed without one.
+///
+/// ```compile_fail
+/// # fn forge(plan: maint_core::plan::Plan) {
+/// maint_core::plan::Approved { plan, most: 1 };
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Approved {
+    plan: Plan,
+    most: u64,
+}
+
+/// Why a guard said no.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Too large a part of the target would go.
+    #[error("{} of {} files would go, more than max-share {share} allows", .condemned, .found)]
+    MaxShare {
+        /// Files that would go.
+        condemned: u64,
+        /// Files found.
+        found: u64,
+        /// The limit.
+        share: Share,
+    },
+}
+
+impl Refusal {
+    /// The guard's name, as `--force` takes it.
+    pub const fn guard(&self) -> &'static str {
+        match self {
+            Self::MaxShare { .. } => Guard::MAX_SHARE,
+        }
+    }
+}
+
+impl Guard {
+    /// The name of the share guard.
+    pub const MAX_SHARE: &str = "max-share";
+    /// The guards that `--force` can lift.
+    pub const FORCEABLE: [&str; 1] = [Self::MAX_SHARE];
+    /// A folder with so few files may well be emptied by age: three old files of three are no accident.
+    pub const SMALL: u64 = 100;
+
+    /// The share that holds where a target says nothing.
+    pub const DEFAULT_SHARE: Share = Share::from_percent(95);
+
+    /// Lets a plan pass, for at most `limit` files, or says why not.
+    pub fn approve(self, plan: Plan, limit: Option<u64>) -> Result<Approved, Refusal> {
+        let (condemned, found) = (plan.totals.files, plan.found);
+        if let Some(share) = self.max_share
+            && found > Self::SMALL
+            && share.is_exceeded_by(condemned, found)
+        {
+            return Err(Refusal::MaxShare { condemned, found, share });
+        }
+        Ok(Approved { most: limit.map_or(condemned, |limit| limit.min(condemned)), plan })
+    }
+}
+
+impl Approved {
+    /// What becomes of an entry under this plan.
+    pub fn judge(&self, entry: &Entry<'_>) -> Verdict {
+        self.plan.rules.judge(entry)
+    }
+
+    /// The most files that may go. The second walk may meet files that the survey did not: they wait.
+    pub fn most(&self) -> u64 {
+        self.most
+    }
+
+    /// What the survey found to go, approved or left over by a limit.
+    pub fn totals(&self) -> Tally {
+        self.plan.totals
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        retention::{Policy, SettleBy},
+        time::Timestamp,
+        units::Span,
+    };
+    use proptest::prelude::*;
+
+    fn plan(condemned: u64, found: u64) -> Plan {
+        let policy = Policy {
+            max_age: Span::from_seconds(1),
+            settle: Span::from_seconds(0),
+            settle_by: SettleBy::Mtime,
+        };
+        let tally = |files| Tally { files, size: 0, frees: 0 };
+        Plan { rules: policy.at(Timestamp::from_seconds(0)), totals: tally(condemned), found }
+    }
+
+    fn passes(condemned: u64, found: u64, share: Option<&str>) -> bool {
+        let max_share = share.map(|s| s.parse().unwrap());
+        Guard { max_share }.approve(plan(condemned, found), None).is_ok()
+    }
+
+    #[test]
+    fn truth_table_of_max_share() {
+        assert!(passes(95, 100, Some("95%")));
+        assert!(passes(100, 100, Some("95%")), "small targets may be emptied");
+        assert!(!passes(96, 101, Some("95%")));
+        assert!(passes(95, 101, Some("95%")));
+        assert!(!passes(101, 101, Some("95%")));
+        assert!(passes(101, 101, Some("100%")));
+        assert!(passes(101, 101, None));
+        assert!(!passes(1, 101, Some("0%")) && passes(0, 101, Some("0%")));
+    }
+
+    #[test]
+    fn a_refusal_names_its_guard() {
+        let refusal =
+            Guard { max_share: Some(Guard::DEFAULT_SHARE) }.approve(plan(200, 200), None).unwrap_err();
+        assert!(Guard::FORCEABLE.contains(&refusal.guard()));
+        assert_eq!(refusal.to_string(), "200 of 200 files would go, more than max-share 95% allows");
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_than_planned_nor_than_the_limit(condemned in 0..1000u64, limit in proptest::option::of(0..1000u64)) {
+            let approved = Guard { max_share: None }.approve(plan(condemned, 1000), limit).unwrap();
+            prop_assert!(approved.most() <= condemned && limit.is_none_or(|l| approved.most() <= l));
+        }
+    }
+}

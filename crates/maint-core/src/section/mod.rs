@@ -1,0 +1,34 @@
+//! The configuration's tables as values: one file for each kind of section.
+//!
+//! They know their keys and what fits together; where a table stood in which file is the loader's
+//! business.
+
+mod files;
+
+pub use files::{EmptyFolders, FilesSection, GuardSection, check_root_path};
+
+/// Two keys of one table that cannot both be meant, or one that is missing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Fault {
+    /// The key to point at; `None` points at the table.
+    pub key: Option<&'static str>,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl Fault {
+    fn at(key: &'static str, message: impl Into<String>) -> Self {
+        Self { key: Some(key), message: message.into() }
+    }
+
+    fn whole(message: impl Into<String>) -> Self {
+        Self { key: None, message: message.into() }
+    }
+}
+
+/// A table that can tell whether its keys fit together.
+pub trait Section: serde::de::DeserializeOwned {
+    /// The first fault between its keys.
+    fn check(&self) -> Result<(), Fault>;
+}

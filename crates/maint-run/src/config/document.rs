@@ -1,0 +1,420 @@
+//! Files into tables, with the place of everything kept for the messages.
+
+use super::{Source, environment::Environment, environment::beside};
+use maint_core::{section::Section, text::printable};
+use std::{
+    fmt::{self, Write as _},
+    fs::File,
+    io::{self, Read as _},
+    ops::Range,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    path::{Path, PathBuf},
+};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue, ValueDeserializer},
+};
+
+/// The tables of all files.
+#[derive(Debug, Default)]
+pub(super) struct Document {
+    files: Vec<SourceFile>,
+    tables: Vec<Table>,
+}
+
+/// A file and what it says. Configuration is read once and lives as long as the process.
+#[derive(Debug)]
+struct SourceFile {
+    path: PathBuf,
+    text: &'static str,
+}
+
+/// `[section]` or `[section.name]`.
+#[derive(Debug)]
+struct Table {
+    section: String,
+    name: Option<String>,
+    file: usize,
+    /// Where its name stands.
+    heading: Range<usize>,
+    value: Spanned<DeValue<'static>>,
+}
+
+/// A section with the name it was given.
+#[derive(Debug, Clone)]
+pub struct Named<T> {
+    /// The name.
+    pub name: String,
+    /// What it says.
+    pub value: T,
+    /// `file:line`.
+    pub place: String,
+}
+
+/// All that is wrong with a configuration, each with its place.
+#[derive(Debug)]
+pub struct Faults(Vec<String>);
+
+impl Faults {
+    /// One that has no place in a file.
+    pub fn one(message: impl Into<String>) -> Self {
+        Self(vec![message.into()])
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for Faults {}
+
+impl Document {
+    pub(super) fn read(source: &Source) -> Result<Self, Faults> {
+        let (path, may_be_missing) = match source {
+            Source::Named(path) => (path, false),
+            Source::Usual(path) => (path, true),
+        };
+        let mut document = Self::default();
+        match read_trusted(path) {
+            Ok(text) => document.add(path.clone(), text)?,
+            Err(ReadError::Io(error)) if may_be_missing && error.kind() == io::ErrorKind::NotFound => {
+                return Ok(document);
+            }
+            Err(error) => return Err(Faults::one(error.about(path))),
+        }
+        for path in drop_ins(path)? {
+            let text = read_trusted(&path).map_err(|error| Faults::one(error.about(&path)))?;
+            document.add(path, text)?;
+        }
+        Ok(document)
+    }
+
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|file| file.path.as_path())
+    }
+
+    fn add(&mut self, path: PathBuf, text: String) -> Result<(), Faults> {
+        let file = SourceFile { path, text: text.leak() };
+        let parsed = DeTable::parse(file.text)
+            .map_err(|error| Faults::one(file.fault(error.span().unwrap_or(0..0), error.message())))?;
+        self.files.push(file);
+        let index = self.files.len() - 1;
+        let mut faults = Vec::new();
+        for (section, value) in parsed.into_inner() {
+            let heading = section.span();
+            let section = section.into_inner().into_owned();
+            let span = value.span();
+            match value.into_inner() {
+                DeValue::Table(names) if is_named(&section) => {
+                    for (name, value) in names {
+                        let heading = name.span();
+                        let name = Some(name.into_inner().into_owned());
+                        faults.extend(
+                            self.add_table(Table {
+                                section: section.clone(),
+                                name,
+                                file: index,
+                                heading,
+                                value,
+                            })
+                            .err(),
+                        );
+                    }
+                }
+                value => {
+                    let value = Spanned::new(span, value);
+                    faults.extend(
+                        self.add_table(Table { section, name: None, file: index, heading, value }).err(),
+                    );
+                }
+            }
+        }
+        if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }
+    }
+
+    fn add_table(&mut self, table: Table) -> Result<(), String> {
+        let file = &self.files[table.file];
+        let twin =
+            self.tables.iter().find(|other| other.section == table.section && other.name == table.name);
+        if let Some(twin) = twin {
+            let first = self.files[twin.file].place(&twin.heading);
+            return Err(
+                file.fault(table.heading.clone(), &format!("{} is already in {first}", table.title()))
+            );
+        }
+        if let Some(name) = table.name.as_deref().filter(|name| !is_good_name(name)) {
+            let why =
+                format!("\"{}\" is no name: use letters, digits, - _ and .", printable(name.as_bytes()));
+            return Err(file.fault(table.heading.clone(), &why));
+        }
+        if !matches!(table.value.get_ref(), DeValue::Table(_)) {
+            let wanted = if is_named(&table.section) && table.name.is_none() {
+                format!("[{}.NAME]", table.section)
+            } else {
+                table.title()
+            };
+            let why = format!("{} is a value, where a table {wanted} belongs", table.title());
+            return Err(file.fault(table.heading.clone(), &why));
+        }
+        self.tables.push(table);
+        Ok(())
+    }
+
+    /// A section nobody knows is a slip of the pen, and the table that was meant would silently do
+    /// nothing.
+    pub(super) fn know_only(&self, sections: &[&str]) -> Result<(), Faults> {
+        let unknown = self.tables.iter().filter(|table| !sections.contains(&table.section.as_str()));
+        let faults: Vec<String> = unknown
+            .map(|table| {
+                let why = format!(
+                    "unknown section `{}`, expected one of `{}`",
+                    table.section,
+                    sections.join("`, `")
+                );
+                self.files[table.file].fault(table.heading.clone(), &why)
+            })
+            .collect();
+        if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }
+    }
+
+    pub(super) fn single<T: Section>(
+        &self,
+        section: &str,
+        environment: &Environment,
+    ) -> Result<Option<T>, Faults> {
+        let table = self.tables.iter().find(|table| table.section == section);
+        table.map(|table| self.value_of(table, environment)).transpose().map_err(Faults::one)
+    }
+
+    pub(super) fn named<T: Section>(
+        &self,
+        section: &str,
+        environment: &Environment,
+    ) -> Result<Vec<Named<T>>, Faults> {
+        let (mut good, mut faults) = (Vec::new(), Vec::new());
+        for table in self.tables.iter().filter(|table| table.section == section) {
+            let Some(name) = table.name.clone() else { continue };
+            match self.value_of(table, environment) {
+                Ok(value) => {
+                    good.push(Named { name, value, place: self.files[table.file].place(&table.heading) })
+                }
+                Err(fault) => faults.push(fault),
+            }
+        }
+        if faults.is_empty() { Ok(good) } else { Err(Faults(faults)) }
+    }
+
+    fn value_of<T: Section>(&self, table: &Table, environment: &Environment) -> Result<T, String> {
+        let file = &self.files[table.file];
+        let whole = table.heading.clone();
+        let fault = |span: Range<usize>, why: &str| file.fault(span, &format!("{}: {why}", table.title()));
+        let mut value = table.value.clone();
+        expand_all(&mut value, environment).map_err(|(span, why)| fault(span, &why))?;
+        let section = T::deserialize(ValueDeserializer::from(value)).map_err(|error| {
+            // What is missing is missing from the table: point at its name.
+            let missing = error.message().starts_with("missing field");
+            let span = error.span().filter(|_| !missing).unwrap_or(whole.clone());
+            fault(span, error.message())
+        })?;
+        section.check().map_err(|wrong| {
+            let key = wrong.key.and_then(|key| table.key(key)).unwrap_or(whole.clone());
+            fault(key, &wrong.message)
+        })?;
+        Ok(section)
+    }
+
+    pub(super) fn read_env_file(&self, path: &Path, environment: &mut Environment) -> Result<(), Faults> {
+        // Named by `[host]`, so that table is there.
+        let Some(host) = self.tables.iter().find(|table| table.section == "host") else { return Ok(()) };
+        let file = &self.files[host.file];
+        let path = beside(&file.path, path);
+        let text = read_trusted(&path).map_err(|error| {
+            let span = host.key("env-file").unwrap_or(host.heading.clone());
+            Faults::one(file.fault(span, &format!("env-file: {}", error.about(&path))))
+        })?;
+        environment.read(&text).map_err(|(line, why)| Faults::one(format!("{}:{line}: {why}", show(&path))))
+    }
+}
+
+/// Sections whose tables have names of their own.
+fn is_named(section: &str) -> bool {
+    !matches!(section, "host" | "log")
+}
+
+fn is_good_name(name: &str) -> bool {
+    let first = name.bytes().next();
+    first.is_some_and(|b| b.is_ascii_alphanumeric())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+impl Table {
+    fn title(&self) -> String {
+        match &self.name {
+            Some(name) => format!("[{}.{}]", self.section, printable(name.as_bytes())),
+            None => format!("[{}]", self.section),
+        }
+    }
+
+    /// Where a key of this table stands.
+    fn key(&self, key: &str) -> Option<Range<usize>> {
+        let table = self.value.get_ref().as_table()?;
+        table.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value.span())
+    }
+}
+
+fn expand_all(
+    value: &mut Spanned<DeValue<'_>>,
+    environment: &Environment,
+) -> Result<(), (Range<usize>, String)> {
+    let span = value.span();
+    match value.get_mut() {
+        DeValue::String(text) if text.contains("${") => {
+            *text = environment.expand(text).map_err(|why| (span, why))?.into();
+            Ok(())
+        }
+        DeValue::Array(items) => items.iter_mut().try_for_each(|item| expand_all(item, environment)),
+        DeValue::Table(table) => table.iter_mut().try_for_each(|(_, value)| expand_all(value, environment)),
+        _ => Ok(()),
+    }
+}
+
+impl SourceFile {
+    fn line_and_column(&self, at: usize) -> (usize, usize) {
+        let before = self.text.get(..at).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+
+    fn place(&self, span: &Range<usize>) -> String {
+        format!("{}:{}", show(&self.path), self.line_and_column(span.start).0)
+    }
+
+    /// `file:line:column: what`, and the line with a mark below it.
+    fn fault(&self, span: Range<usize>, what: &str) -> String {
+        let (line, column) = self.line_and_column(span.start);
+        let shown = self.text.lines().nth(line - 1).unwrap_or_default();
+        let room = shown.chars().count().saturating_sub(column - 1).max(1);
+        let marks = self.text.get(span).map_or(1, |text| text.chars().count()).clamp(1, room);
+        let mut text = format!("{}:{line}:{column}: {what}", show(&self.path));
+        let gutter = " ".repeat(line.to_string().len());
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "\n  {line} | {}\n  {gutter} | {}{}",
+            shown.replace('\t', " "),
+            " ".repeat(column - 1),
+            "^".repeat(marks)
+        );
+        text
+    }
+}
+
+fn show(path: &Path) -> String {
+    printable(path.as_os_str().as_bytes())
+}
+
+/// `conf.d/*.toml` beside the file, in name order.
+fn drop_ins(config: &Path) -> Result<Vec<PathBuf>, Faults> {
+    let folder = beside(config, Path::new("conf.d"));
+    let listing = match std::fs::read_dir(&folder) {
+        Ok(listing) => listing,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(Faults::one(format!("{}: cannot be listed: {error}", show(&folder)))),
+    };
+    let mut paths = Vec::new();
+    for entry in listing {
+        let entry =
+            entry.map_err(|error| Faults::one(format!("{}: cannot be listed: {error}", show(&folder))))?;
+        let name = entry.file_name();
+        let hidden = name.as_bytes().starts_with(b".");
+        if !hidden && name.as_bytes().ends_with(b".toml") {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+enum ReadError {
+    Io(io::Error),
+    Distrusted(String),
+}
+
+impl ReadError {
+    fn about(&self, path: &Path) -> String {
+        match self {
+            Self::Io(error) => format!("{}: cannot be read: {error}", show(path)),
+            Self::Distrusted(why) => format!("{}: {why}", show(path)),
+        }
+    }
+}
+
+/// Reads a file that only root or the caller can have written.
+fn read_trusted(path: &Path) -> Result<String, ReadError> {
+    const LARGEST: u64 = 4 << 20;
+    let file = File::open(path).map_err(ReadError::Io)?;
+    // Of the open file, not of the path: it is this one that is read.
+    let seen = file.metadata().map_err(ReadError::Io)?;
+    let me = nix::unistd::geteuid().as_raw();
+    let distrust = |why: String| Err(ReadError::Distrusted(why));
+    if !seen.is_file() {
+        return distrust("is not a file".into());
+    }
+    if seen.uid() != 0 && seen.uid() != me {
+        return distrust(format!("belongs to user {}: it must be root's or yours (chown)", seen.uid()));
+    }
+    if seen.mode() & 0o002 != 0 {
+        return distrust("anybody may write to it: take that right away (chmod o-w)".into());
+    }
+    if seen.mode() & 0o020 != 0 && me == 0 {
+        return distrust(
+            "its group may write to it, and root is to follow it: take that right away (chmod g-w)".into(),
+        );
+    }
+    let mut text = String::new();
+    file.take(LARGEST).read_to_string(&mut text).map_err(ReadError::Io)?;
+    if seen.mode() & 0o004 != 0 && holds_password(&text) {
+        return distrust("holds a password and anybody may read it: take that right away (chmod o-r), or use password-file".into());
+    }
+    Ok(text)
+}
+
+/// Whether a URL with a password in it (`scheme://user:secret@host`) stands outside comments.
+fn holds_password(text: &str) -> bool {
+    text.lines().filter(|line| !line.trim_start().starts_with('#')).any(|line| {
+        line.match_indices("://").any(|(at, _)| {
+            let authority = line[at + 3..].split(['/', '"', '\'', ' ']).next().unwrap_or_default();
+            authority
+                .rsplit_once('@')
+                .is_some_and(|(user, _)| user.split_once(':').is_some_and(|(_, secret)| !secret.is_empty()))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_in_urls_are_seen() {
+        assert!(holds_password("url = \"postgres://camera:secret@localhost/camera\""));
+        assert!(!holds_password("url = \"postgres://camera@localhost/camera\""));
+        assert!(!holds_password("url = \"postgres://camera:@localhost:5432/camera\""));
+        assert!(!holds_password("# url = \"postgres://a:b@c/d\""));
+        assert!(!holds_password("hook = \"https://example.org:8080/a@b\""));
+    }
+
+    #[test]
+    fn a_fault_points_at_the_column() {
+        let file = SourceFile { path: "/etc/x.toml".into(), text: "a = 1\nbé = \"zz\"\n" };
+        let start = file.text.find("\"zz\"").unwrap();
+        assert_eq!(
+            file.fault(start..start + 4, "no"),
+            "/etc/x.toml:2:6: no\n  2 | bé = \"zz\"\n    |      ^^^^"
+        );
+    }
+}

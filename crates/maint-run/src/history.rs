@@ -1,0 +1,290 @@
+//! What earlier runs did: one SQLite file for each tool, opened only after the work is done.
+//!
+//! A history that cannot be written costs a warning, never the run.
+
+use crate::{
+    clock,
+    exit::Status,
+    places::make_folder,
+    report::{COUNTERS, Report},
+};
+use maint_core::{text::printable, time::Timestamp, units::Span};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+use std::{
+    fs::OpenOptions,
+    io,
+    os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// An open history.
+pub(crate) struct History {
+    db: Connection,
+}
+
+/// Why there is none.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HistoryError {
+    /// The folder or file cannot be made.
+    #[error("cannot open {0}")]
+    Open(String, #[source] io::Error),
+    /// SQLite says no.
+    #[error("cannot use {0}")]
+    Sqlite(String, #[source] rusqlite::Error),
+    /// A newer version of this tool wrote it.
+    #[error("{0} has version {1}, and this program knows up to {newest}: it is left alone", newest = NEWEST)]
+    TooNew(String, u32),
+}
+
+/// Each entry brings the file from the version of its index to the next.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY,
+        run TEXT NOT NULL,
+        started INTEGER NOT NULL,
+        seconds REAL NOT NULL,
+        trigger TEXT NOT NULL,
+        mode TEXT NOT NULL,
+        status TEXT NOT NULL,
+        exit_code INTEGER NOT NULL
+    );
+    CREATE INDEX runs_by_start ON runs (started);
+    CREATE TABLE targets (
+        id INTEGER PRIMARY KEY,
+        run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        status TEXT NOT NULL,
+        ended INTEGER NOT NULL
+    );
+    CREATE INDEX targets_by_name ON targets (name, run_id);
+    CREATE INDEX targets_by_run ON targets (run_id);
+    CREATE TABLE numbers (
+        target_id INTEGER NOT NULL REFERENCES targets (id) ON DELETE CASCADE,
+        word TEXT NOT NULL,
+        value REAL NOT NULL,
+        PRIMARY KEY (target_id, word)
+    ) WITHOUT ROWID;
+"];
+
+/// The version that this program writes.
+#[expect(clippy::cast_possible_truncation, reason = "there will not be four billion migrations")]
+const NEWEST: u32 = MIGRATIONS.len() as u32;
+
+/// Runs older than this are forgotten: a year, and enough to compare this month with the same of last year.
+const KEPT: Span = Span::from_seconds(400 * 86_400);
+
+/// What a history remembers of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PastRun {
+    /// When it began.
+    pub(crate) started: Timestamp,
+    /// How long it took.
+    pub(crate) seconds: f64,
+    /// Who called.
+    pub(crate) trigger: String,
+    /// How it ended.
+    pub(crate) status: String,
+    /// Its sections, and the files each removed and the bytes that came free.
+    pub(crate) targets: Vec<(String, u64, u64)>,
+}
+
+/// What a history remembers last of a section.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PastTarget {
+    /// Its name.
+    pub(crate) name: String,
+    /// How it ended.
+    pub(crate) status: String,
+    /// When it ended.
+    pub(crate) ended: i64,
+    /// When it last ended well.
+    pub(crate) succeeded: Option<i64>,
+    /// Its numbers, by word.
+    pub(crate) numbers: Vec<(String, f64)>,
+}
+
+impl History {
+    /// Opens the history of a tool, making or migrating it. One that is no database any more is set
+    /// aside, with a warning.
+    pub(crate) fn open(folder: &Path) -> Result<Self, HistoryError> {
+        let path = folder.join("history.db");
+        let shown = show(&path);
+        let failed = |source| HistoryError::Open(shown.clone(), source);
+        make_folder(folder).map_err(failed)?;
+        // Made here and not by SQLite, for its mode: the group may read what happened.
+        OpenOptions::new().append(true).create(true).mode(0o640).open(&path).map_err(failed)?;
+        match Self::open_file(&path) {
+            Err(HistoryError::Sqlite(_, error)) if is_corrupt(&error) => {
+                let aside = set_aside(&path).map_err(failed)?;
+                log::warn!("{shown} is corrupt: it is kept as {}, and a new history begins", show(&aside));
+                Self::open_file(&path)
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_file(path: &Path) -> Result<Self, HistoryError> {
+        let failed = |source| HistoryError::Sqlite(show(path), source);
+        let mut db = Connection::open(path).map_err(failed)?;
+        db.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
+        db.pragma_update(None, "foreign_keys", true).map_err(failed)?;
+        let version: u32 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
+        if version > NEWEST {
+            return Err(HistoryError::TooNew(show(path), version));
+        }
+        for (to, migration) in (1..).zip(MIGRATIONS).filter(|(to, _)| *to > version) {
+            let step = db.transaction().map_err(failed)?;
+            step.execute_batch(migration).map_err(failed)?;
+            step.pragma_update(None, "user_version", to).map_err(failed)?;
+            step.commit().map_err(failed)?;
+        }
+        // Reads every page's header once: a file that is damaged further in is found before it is needed.
+        db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(failed)?;
+        Ok(Self { db })
+    }
+
+    /// Adds a run, and forgets the oldest.
+    pub(crate) fn add(&mut self, report: &Report) -> Result<(), HistoryError> {
+        self.try_add(report).map_err(|error| HistoryError::Sqlite("the history".to_owned(), error))
+    }
+
+    fn try_add(&mut self, report: &Report) -> rusqlite::Result<()> {
+        let step = self.db.transaction()?;
+        step.execute(
+            "INSERT INTO runs (run, started, seconds, trigger, mode, status, exit_code) VALUES (?, ?, ?, ?, 'normal', ?, ?)",
+            params![
+                report.run,
+                report.started.seconds,
+                report.seconds,
+                report.trigger.word(),
+                report.status().word(),
+                report.exit_code()
+            ],
+        )?;
+        let run = step.last_insert_rowid();
+        for target in report.targets.iter().filter(|target| !target.dry_run) {
+            step.execute(
+                "INSERT INTO targets (run_id, name, status, ended) VALUES (?, ?, ?, ?)",
+                params![run, target.name, target.status.word(), report.ended.seconds],
+            )?;
+            let id = step.last_insert_rowid();
+            let mut insert = step.prepare("INSERT INTO numbers (target_id, word, value) VALUES (?, ?, ?)")?;
+            for (word, value) in numbers_of(target) {
+                insert.execute(params![id, word, value])?;
+            }
+        }
+        step.execute("DELETE FROM runs WHERE started < ?", [report.started.minus(KEPT).seconds])?;
+        step.commit()
+    }
+
+    /// The last runs, the newest first.
+    pub(crate) fn last(&self, runs: u32) -> rusqlite::Result<Vec<PastRun>> {
+        let mut query = self
+            .db
+            .prepare("SELECT id, started, seconds, trigger, status FROM runs ORDER BY id DESC LIMIT ?")?;
+        let mut targets = self.db.prepare(
+            "SELECT name, coalesce((SELECT value FROM numbers WHERE target_id = t.id AND word = 'files_deleted'), 0),
+                    coalesce((SELECT value FROM numbers WHERE target_id = t.id AND word = 'bytes_freed'), 0)
+             FROM targets t WHERE run_id = ? ORDER BY id",
+        )?;
+        let rows = query.query_map([runs], |row| {
+            let run: i64 = row.get(0)?;
+            Ok((
+                run,
+                PastRun {
+                    started: Timestamp::from_seconds(row.get(1)?),
+                    seconds: row.get(2)?,
+                    trigger: row.get(3)?,
+                    status: row.get(4)?,
+                    targets: Vec::new(),
+                },
+            ))
+        })?;
+        rows.map(|row| {
+            let (run, mut past) = row?;
+            let of_run =
+                targets.query_map([run], |row| Ok((row.get(0)?, whole(row.get(1)?), whole(row.get(2)?))))?;
+            past.targets = of_run.collect::<rusqlite::Result<_>>()?;
+            Ok(past)
+        })
+        .collect()
+    }
+
+    /// When a section last ended well.
+    pub(crate) fn last_success(&self, name: &str) -> rusqlite::Result<Option<Timestamp>> {
+        let query = "SELECT max(ended) FROM targets WHERE name = ? AND status = ?";
+        let ended: Option<Option<i64>> =
+            self.db.query_row(query, params![name, Status::Ok.word()], |row| row.get(0)).optional()?;
+        Ok(ended.flatten().map(Timestamp::from_seconds))
+    }
+
+    /// The last state of every section that is remembered.
+    pub(crate) fn last_of_each(&self) -> rusqlite::Result<Vec<PastTarget>> {
+        let mut query = self.db.prepare(
+            "SELECT t.id, t.name, t.status, t.ended,
+                    (SELECT max(ended) FROM targets g WHERE g.name = t.name AND g.status = 'ok')
+             FROM targets t WHERE t.id = (SELECT max(id) FROM targets o WHERE o.name = t.name) ORDER BY t.name",
+        )?;
+        let mut numbers =
+            self.db.prepare("SELECT word, value FROM numbers WHERE target_id = ? ORDER BY word")?;
+        let rows = query.query_map([], |row| {
+            let id: i64 = row.get(0)?;
+            let past = PastTarget {
+                name: row.get(1)?,
+                status: row.get(2)?,
+                ended: row.get(3)?,
+                succeeded: row.get(4)?,
+                numbers: Vec::new(),
+            };
+            Ok((id, past))
+        })?;
+        rows.map(|row| {
+            let (id, mut past) = row?;
+            let of_target = numbers.query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            past.numbers = of_target.collect::<rusqlite::Result<_>>()?;
+            Ok(past)
+        })
+        .collect()
+    }
+}
+
+/// The numbers of a target by word: its counters, what it kept, how full its storage was.
+#[expect(clippy::cast_precision_loss, reason = "beyond 2^53 bytes a byte does not matter")]
+pub(crate) fn numbers_of(target: &crate::report::Target) -> Vec<(String, f64)> {
+    let counters =
+        COUNTERS.iter().map(|(counter, word, _)| ((*word).to_owned(), target.counts.get(*counter) as f64));
+    let kept = target.kept.iter().map(|(why, n)| (format!("{KEPT_PREFIX}{why}"), *n as f64));
+    let storage = target.storage.into_iter().flat_map(|(before, after)| {
+        [("storage_before_percent".to_owned(), before), ("storage_after_percent".to_owned(), after)]
+    });
+    counters.chain(kept).chain(storage).collect()
+}
+
+/// What stands before a reason among the numbers.
+pub(crate) const KEPT_PREFIX: &str = "files_kept.";
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it was a whole number when it was stored"
+)]
+fn whole(value: f64) -> u64 {
+    value as u64
+}
+
+fn is_corrupt(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
+}
+
+fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".corrupt-{}", clock::compact(clock::now())));
+    let aside = PathBuf::from(name);
+    std::fs::rename(path, &aside)?;
+    Ok(aside)
+}
+
+fn show(path: &Path) -> String {
+    printable(path.as_os_str().as_bytes())
+}

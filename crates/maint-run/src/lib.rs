@@ -1,0 +1,117 @@
+//! What surrounds a tool.
+//!
+//! A tool is a [`Tool`]: a name, its own options, and a [`Tool::run`] that works on the sections the
+//! caller selected and records a [`report::Target`] for each. Everything else is here, once: arguments,
+//! configuration, log, lock, history, audit, metrics, signals, progress, report and exit code.
+
+pub mod args;
+mod audit;
+pub mod clock;
+pub mod config;
+pub mod exit;
+mod history;
+mod logging;
+mod metrics;
+mod places;
+pub mod progress;
+pub mod report;
+mod run;
+pub mod screen;
+pub mod signals;
+
+pub use audit::Audit;
+pub use places::Places;
+pub use run::{Run, UsageError};
+
+use args::CommandLine;
+use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
+use config::{Config, Faults, Source};
+use exit::Status;
+use std::{fmt::Write as _, process::ExitCode};
+
+/// One program.
+pub trait Tool {
+    /// Its name, as it is called.
+    const NAME: &'static str;
+    /// What it does, in a line.
+    const ABOUT: &'static str;
+    /// The first word of its sections.
+    const SECTION: &'static str;
+    /// Its own options.
+    type Args: clap::Args;
+
+    /// Says what each of its sections means, for `--check-config`.
+    fn describe(config: &Config) -> Result<Vec<String>, Faults>;
+    /// Does its work.
+    fn run(run: &mut Run, args: &Self::Args) -> Result<(), UsageError>;
+}
+
+/// The `main` of every tool.
+pub fn main<T: Tool>() -> ExitCode {
+    signals::hold();
+    match parse::<T>() {
+        Ok(line) => match start::<T>(&line) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => {
+                screen::complaint(&format!("{}: {error}", T::NAME));
+                Status::Unknown.into()
+            }
+        },
+        Err(error) => tell_usage::<T>(&error),
+    }
+}
+
+fn parse<T: Tool>() -> Result<CommandLine<T::Args>, clap::Error> {
+    let command =
+        CommandLine::<T::Args>::command().name(T::NAME).about(T::ABOUT).version(env!("CARGO_PKG_VERSION"));
+    let mut matches = command.try_get_matches()?;
+    CommandLine::from_arg_matches_mut(&mut matches)
+}
+
+fn tell_usage<T: Tool>(error: &clap::Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            screen::result(&error.to_string());
+            Status::Ok.into()
+        }
+        _ => {
+            screen::complaint(&format!("{}: {error}", T::NAME));
+            Status::Unknown.into()
+        }
+    }
+}
+
+fn start<T: Tool>(line: &CommandLine<T::Args>) -> Result<u8, UsageError> {
+    let source = Source::find(line.universal.config.as_deref());
+    let config = Config::load(&source)?;
+    if line.universal.check_config {
+        return check_config::<T>(&config, &source);
+    }
+    logging::start(T::NAME, line.universal.screen_level(), config.log());
+    let mut run = Run::new(T::NAME, T::SECTION, line.universal.clone(), source, config);
+    if let Some(runs) = line.universal.history {
+        return run.show_history(runs);
+    }
+    signals::listen();
+    T::run(&mut run, &line.own)?;
+    Ok(run.finish())
+}
+
+fn check_config<T: Tool>(config: &Config, source: &Source) -> Result<u8, UsageError> {
+    let described = T::describe(config)?;
+    let files: Vec<String> = config.files().map(|path| path.display().to_string()).collect();
+    if let (Source::Usual(path), []) = (source, files.as_slice()) {
+        return Err(UsageError::new(format!("there is no {}: name a file with --config", path.display())));
+    }
+    let mut text = format!("{}: correct\n", files.join(", "));
+    if described.is_empty() {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{} has no section [{}.NAME] and would do nothing", T::NAME, T::SECTION);
+    }
+    for line in described {
+        text += &line;
+        text.push('\n');
+    }
+    screen::result(&text);
+    Ok(Status::Ok.code())
+}

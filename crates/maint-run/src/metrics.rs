@@ -1,0 +1,111 @@
+//! `maint-TOOL.prom`: the last state of every section, for node_exporter's textfile collector.
+
+use crate::{
+    exit::Status,
+    history::{KEPT_PREFIX, PastTarget, numbers_of},
+    report::{COUNTERS, Report},
+};
+use std::{collections::BTreeMap, fmt::Write as _};
+
+/// One family of series.
+struct Family {
+    help: String,
+    samples: Vec<(String, f64)>,
+}
+
+/// The text. `before` is what the history knows of sections that this run did not touch, so that a run
+/// for one of them does not make the others' series disappear.
+pub(crate) fn render(report: &Report, before: &[PastTarget]) -> String {
+    let mut families: BTreeMap<String, Family> = BTreeMap::new();
+    let mut add = |name: &str, help: &str, labels: String, value: f64| {
+        let family = families
+            .entry(format!("maint_{name}"))
+            .or_insert_with(|| Family { help: help.to_owned(), samples: Vec::new() });
+        family.samples.push((labels, value));
+    };
+    let tool = format!("tool=\"{}\"", report.tool);
+    add(
+        "run_start_timestamp_seconds",
+        "When the last run began.",
+        tool.clone(),
+        seconds(report.started.seconds),
+    );
+    add("run_duration_seconds", "How long the last run took.", tool.clone(), report.seconds);
+    add("run_exit_code", "What the last run exited with.", tool.clone(), f64::from(report.exit_code()));
+
+    let touched = report.targets.iter().filter(|target| !target.dry_run).map(|target| {
+        let earlier = before.iter().find(|past| past.name == target.name).and_then(|past| past.succeeded);
+        let succeeded = if target.status == Status::Ok { Some(report.ended.seconds) } else { earlier };
+        PastTarget {
+            name: target.name.clone(),
+            status: target.status.word().to_owned(),
+            ended: report.ended.seconds,
+            succeeded,
+            numbers: numbers_of(target),
+        }
+    });
+    let touched: Vec<PastTarget> = touched.collect();
+    let untouched = before.iter().filter(|past| touched.iter().all(|target| target.name != past.name));
+    for target in touched.iter().chain(untouched) {
+        let labels = format!("{tool},target=\"{}\"", escape(&target.name));
+        for status in ["ok", "warning", "critical", "refused", "busy"] {
+            let value = f64::from(u8::from(target.status == status));
+            add(
+                "target_status",
+                "1 for how the target's last run ended.",
+                format!("{labels},status=\"{status}\""),
+                value,
+            );
+        }
+        add(
+            "target_end_timestamp_seconds",
+            "When the target's last run ended.",
+            labels.clone(),
+            seconds(target.ended),
+        );
+        if let Some(succeeded) = target.succeeded {
+            let help = "When the target's last run without any fault ended.";
+            add("target_success_timestamp_seconds", help, labels.clone(), seconds(succeeded));
+        }
+        for (word, value) in &target.numbers {
+            if let Some(reason) = word.strip_prefix(KEPT_PREFIX) {
+                let labels = format!("{labels},reason=\"{}\"", escape(reason));
+                add("files_kept", "Files that stayed, by reason.", labels, *value);
+            } else if let Some((_, word, help)) = COUNTERS.iter().find(|row| row.1 == word) {
+                add(word, help, labels.clone(), *value);
+            } else if word.starts_with("storage_") {
+                add(word, "Used space of the target's filesystem in percent.", labels.clone(), *value);
+            }
+        }
+    }
+
+    let mut text = String::new();
+    for (name, family) in families {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "# HELP {name} {}\n# TYPE {name} gauge", family.help);
+        for (labels, value) in family.samples {
+            let _ = writeln!(text, "{name}{{{labels}}} {value}");
+        }
+    }
+    text
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit for 285 million years")]
+fn seconds(at: i64) -> f64 {
+    at as f64
+}
+
+/// A label value as the text format wants it.
+fn escape(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn label_values_are_escaped() {
+        assert_eq!(escape("a\"b\\c\nd"), "a\\\"b\\\\c\\nd");
+    }
+}

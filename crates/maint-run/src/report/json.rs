@@ -1,0 +1,129 @@
+//! The report for programs: `maint.report/1`. These structs are the promise; the values inside may change.
+
+use super::{COUNTERS, Counts, Report, Target};
+use crate::clock;
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
+
+#[derive(Serialize)]
+struct WireReport<'a> {
+    schema: &'static str,
+    tool: &'a str,
+    run: &'a str,
+    host: &'a str,
+    trigger: &'static str,
+    mode: &'static str,
+    dry_run: bool,
+    start_time: String,
+    end_time: String,
+    duration_seconds: f64,
+    status: &'static str,
+    exit_code: u8,
+    targets: Vec<WireTarget<'a>>,
+    totals: Totals<'a>,
+    errors: Vec<WireError<'a>>,
+}
+
+#[derive(Serialize)]
+struct WireTarget<'a> {
+    name: &'a str,
+    path: &'a str,
+    policy: &'a str,
+    status: &'static str,
+    dry_run: bool,
+    #[serde(flatten)]
+    counts: WireCounts<'a>,
+    files_kept: Pairs<'a, &'static str>,
+    reasons: Pairs<'a, String>,
+    by_pattern: Pairs<'a, String>,
+    oldest_time: Option<String>,
+    newest_time: Option<String>,
+    storage_before_percent: Option<f64>,
+    storage_after_percent: Option<f64>,
+    notes: &'a [String],
+}
+
+#[derive(Serialize)]
+struct WireError<'a> {
+    target: &'a str,
+    path: &'a str,
+    operation: &'a str,
+    error: &'a str,
+}
+
+struct WireCounts<'a>(&'a Counts);
+struct Totals<'a>(&'a Report);
+struct Pairs<'a, K>(&'a [(K, u64)]);
+
+pub(crate) fn render(report: &Report) -> String {
+    let wire = WireReport {
+        schema: "maint.report/1",
+        tool: report.tool,
+        run: &report.run,
+        host: &report.host,
+        trigger: report.trigger.word(),
+        mode: "normal",
+        dry_run: report.dry_run,
+        start_time: clock::rfc3339(report.started),
+        end_time: clock::rfc3339(report.ended),
+        duration_seconds: (report.seconds * 1000.0).round() / 1000.0,
+        status: report.status().word(),
+        exit_code: report.exit_code(),
+        targets: report.targets.iter().map(WireTarget::of).collect(),
+        totals: Totals(report),
+        errors: report.targets.iter().flat_map(errors_of).collect(),
+    };
+    // Every key is a string and every number finite.
+    serde_json::to_string(&wire).map(|text| text + "\n").unwrap_or_default()
+}
+
+impl<'a> WireTarget<'a> {
+    fn of(target: &'a Target) -> Self {
+        Self {
+            name: &target.name,
+            path: &target.place,
+            policy: &target.policy,
+            status: target.status.word(),
+            dry_run: target.dry_run,
+            counts: WireCounts(&target.counts),
+            files_kept: Pairs(&target.kept),
+            reasons: Pairs(&target.reasons),
+            by_pattern: Pairs(&target.by_pattern),
+            oldest_time: target.span.map(|(oldest, _)| clock::rfc3339(oldest)),
+            newest_time: target.span.map(|(_, newest)| clock::rfc3339(newest)),
+            storage_before_percent: target.storage.map(|(before, _)| before),
+            storage_after_percent: target.storage.map(|(_, after)| after),
+            notes: &target.notes,
+        }
+    }
+}
+
+fn errors_of(target: &Target) -> impl Iterator<Item = WireError<'_>> {
+    target.errors.iter().map(|failure| WireError {
+        target: &target.name,
+        path: &failure.path,
+        operation: &failure.operation,
+        error: &failure.error,
+    })
+}
+
+impl Serialize for WireCounts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(COUNTERS.iter().map(|(counter, word, _)| (word, self.0.get(*counter))))
+    }
+}
+
+impl Serialize for Totals<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(COUNTERS.iter().map(|(counter, word, _)| (word, self.0.total(*counter))))
+    }
+}
+
+impl<K: Serialize> Serialize for Pairs<'_, K> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (key, value) in self.0 {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}

@@ -1,0 +1,48 @@
+//! SIGINT and SIGTERM ask a run to end between two files. A second one ends it at once, which is as safe
+//! as a power cut: the next run tidies.
+
+use crate::exit;
+use nix::sys::signal::{SigSet, Signal};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+static ASKED: AtomicI32 = AtomicI32::new(0);
+
+fn awaited() -> SigSet {
+    [Signal::SIGINT, Signal::SIGTERM].into_iter().collect()
+}
+
+/// Holds the signals back; to be called before any thread starts, so that all inherit it.
+pub(crate) fn hold() {
+    if let Err(errno) = awaited().thread_block() {
+        log::debug!("signals cannot be held back: {errno}");
+    }
+}
+
+/// Starts listening for them.
+pub(crate) fn listen() {
+    let listener = std::thread::Builder::new().stack_size(64 << 10).spawn(|| {
+        while let Ok(signal) = awaited().wait() {
+            if ASKED.swap(signal as i32, Ordering::Relaxed) != 0 {
+                leave_at_once(signal as i32);
+            }
+        }
+    });
+    if let Err(error) = listener {
+        log::debug!("no thread to listen for signals: {error}");
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the second Ctrl-C must not wait for anything")]
+fn leave_at_once(signal: i32) {
+    std::process::exit(exit::interrupted(signal).into());
+}
+
+/// Whether the run has been asked to end.
+pub fn asked_to_stop() -> bool {
+    signal().is_some()
+}
+
+/// By which signal.
+pub(crate) fn signal() -> Option<i32> {
+    Some(ASKED.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
+}

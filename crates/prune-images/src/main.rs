@@ -1,0 +1,43 @@
+//! Removes files that have had their day.
+
+mod args;
+mod target;
+
+use args::PruneArgs;
+use maint_core::section::FilesSection;
+use maint_run::{
+    Run, Tool, UsageError,
+    config::{Config, Faults, Named},
+};
+use std::process::ExitCode;
+
+struct PruneImages;
+
+fn main() -> ExitCode {
+    maint_run::main::<PruneImages>()
+}
+
+impl Tool for PruneImages {
+    const NAME: &'static str = "prune-images";
+    const ABOUT: &'static str = "Removes files that have had their day, and says what and why";
+    const SECTION: &'static str = "files";
+    type Args = PruneArgs;
+
+    fn describe(config: &Config) -> Result<Vec<String>, Faults> {
+        let sections: Vec<Named<FilesSection>> = config.sections(Self::SECTION)?;
+        Ok(sections.iter().map(target::describe).collect())
+    }
+
+    fn run(run: &mut Run, args: &PruneArgs) -> Result<(), UsageError> {
+        if args.only_names() {
+            run.keep_report_quiet();
+        }
+        for target in args.targets(run)? {
+            if run.is_due(&target.name) {
+                let done = target::prune(run, args, &target);
+                run.record(done);
+            }
+        }
+        Ok(())
+    }
+}
