@@ -48,6 +48,10 @@ pub trait Tool {
 
 /// The `main` of every tool.
 pub fn main<T: Tool>() -> ExitCode {
+    if asks_only_for_version() {
+        screen::result(&format!("{} {VERSION}\n", T::NAME));
+        return Status::Ok.into();
+    }
     signals::hold();
     match parse::<T>() {
         Ok(line) => match start::<T>(&line) {
@@ -61,9 +65,17 @@ pub fn main<T: Tool>() -> ExitCode {
     }
 }
 
+/// The version of all tools.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// `--version` alone is answered before the parser is even built: it is what monitoring asks all day.
+fn asks_only_for_version() -> bool {
+    let mut words = std::env::args_os().skip(1);
+    words.next().is_some_and(|word| word == "--version" || word == "-V") && words.next().is_none()
+}
+
 fn parse<T: Tool>() -> Result<CommandLine<T::Args>, clap::Error> {
-    let command =
-        CommandLine::<T::Args>::command().name(T::NAME).about(T::ABOUT).version(env!("CARGO_PKG_VERSION"));
+    let command = CommandLine::<T::Args>::command().name(T::NAME).about(T::ABOUT).version(VERSION);
     let mut matches = command.try_get_matches()?;
     CommandLine::from_arg_matches_mut(&mut matches)
 }

@@ -14,7 +14,11 @@
 //! ```
 #![expect(clippy::disallowed_methods, reason = "claiming is renaming, and this is the module that may")]
 
-use super::{Folder, FsError, PRIVATE_FOLDER, Root, Warrant, folder::look_at, remove::unlink};
+use super::{
+    Folder, FsError, PRIVATE_FOLDER, Root, Warrant,
+    folder::{look_at, quietly},
+    remove::unlink,
+};
 use crate::{
     entry::{Kind, Look},
     survey::Tally,
@@ -351,13 +355,12 @@ fn private_folder(at: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
             }
         }
     }
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    Ok(openat(at, name, flags, Mode::empty())?)
+    quietly(|flags| openat(at, name, flags, Mode::empty()))
 }
 
 fn names_in(folder: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
     // `.` of the handle, for a position of its own.
-    let again = openat(folder, c".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let again = quietly(|flags| openat(folder, c".", flags, Mode::empty()))?;
     let mut buffer: Vec<u8> = Vec::with_capacity(super::folder::LISTING_BUFFER);
     let mut listing = rustix::fs::RawDir::new(again, buffer.spare_capacity_mut());
     let mut names = Vec::new();

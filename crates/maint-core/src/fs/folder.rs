@@ -83,9 +83,11 @@ impl Folder {
         if below.device == self.device { Ok(below) } else { Err(Errno::EXDEV.into()) }
     }
 
-    /// A second handle of the same folder.
+    /// A second handle of the same folder, with a position of its own: a duplicate would go on listing
+    /// where the first one stopped.
     pub(super) fn open_again(&self) -> io::Result<Self> {
-        Ok(Self { handle: self.handle.try_clone()?, path: self.path.clone(), device: self.device })
+        let handle = quietly(|flags| nix::fcntl::openat(&self.handle, c".", flags, Mode::empty()))?;
+        Ok(Self { handle, path: self.path.clone(), device: self.device })
     }
 
     /// What `name` in this folder is now; a link is looked at, not followed.
@@ -142,10 +144,14 @@ const OPEN_FOLDER: OFlag =
     OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
 fn open_step(from: BorrowedFd<'_>, path: &[u8], device: u64) -> io::Result<OwnedFd> {
-    // Reading a folder must not even move its access time; the kernel allows that to its owner and to root.
-    let quietly = OPEN_FOLDER.union(OFlag::O_NOATIME);
-    match open_beneath(from, path, quietly, device) {
-        Err(Errno::EPERM) => Ok(open_beneath(from, path, OPEN_FOLDER, device)?),
+    quietly(|flags| open_beneath(from, path, flags, device))
+}
+
+/// Opens so that reading a folder does not even move its access time; the kernel allows that to its owner
+/// and to root, and others read it as everybody does.
+pub(super) fn quietly(open: impl Fn(OFlag) -> nix::Result<OwnedFd>) -> io::Result<OwnedFd> {
+    match open(OPEN_FOLDER.union(OFlag::O_NOATIME)) {
+        Err(Errno::EPERM) => Ok(open(OPEN_FOLDER)?),
         answer => Ok(answer?),
     }
 }

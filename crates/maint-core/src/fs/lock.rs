@@ -2,7 +2,7 @@
 
 use super::{
     FsError, Root,
-    folder::{device_of, see},
+    folder::{device_of, quietly, see},
 };
 use crate::text::printable;
 use nix::{
@@ -113,10 +113,8 @@ impl Lock {
 
     fn take_on_root(root: &Root) -> Result<Self, LockError> {
         let failed = |source: io::Error| FsError { operation: "lock", path: root.shown(), source };
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         // Opened anew: a duplicate of the root's handle would share its lock with the walk.
-        let own =
-            openat(root.top().handle(), c".", flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
+        let own = quietly(|flags| openat(root.top().handle(), c".", flags, Mode::empty())).map_err(failed)?;
         let own = File::from(own);
         match own.try_lock() {
             Ok(()) => Ok(Self { held: own, journal: None }),

@@ -2,7 +2,7 @@
 
 use super::{
     Folder, FsError,
-    folder::{device_of, see},
+    folder::{device_of, quietly, see},
 };
 use crate::text::printable;
 use nix::{
@@ -182,7 +182,8 @@ impl Root {
             }
         }
         check_borders(&way, borders).map_err(|why| refused(&why))?;
-        let handle = reopen_for_reading(&here).map_err(failed)?;
+        // `.` of a handle is the very folder that was checked.
+        let handle = quietly(|flags| openat(&here, c".", flags, Mode::empty())).map_err(failed)?;
         let top = Folder::new(handle, Vec::new()).map_err(failed)?;
         Ok(Self { path: path.to_owned(), top, owner: seen.stx_uid })
     }
@@ -217,13 +218,6 @@ fn open_on_the_way(from: Option<&OwnedFd>, name: &CString) -> io::Result<OwnedFd
     Ok(opened?)
 }
 
-/// `.` of a handle is the very folder that was checked.
-fn reopen_for_reading(folder: &OwnedFd) -> io::Result<OwnedFd> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let quietly = openat(folder, c".", flags | OFlag::O_NOATIME, Mode::empty());
-    Ok(quietly.or_else(|_| openat(folder, c".", flags, Mode::empty()))?)
-}
-
 fn identity(seen: &Statx) -> Identity {
     Identity { device: device_of(seen), inode: seen.stx_ino }
 }
@@ -244,7 +238,7 @@ fn check_borders(way: &[Identity], borders: &Borders) -> Result<(), String> {
     }
     for tree in SYSTEM_TREES {
         if identity_of(Path::new(tree)).is_some_and(|id| way.contains(&id)) {
-            return Err(format!("is {tree} or lies in it, and that is the system's"));
+            return Err(format!("belongs to {tree}, which is the system's"));
         }
     }
     if homes().iter().chain(&borders.never).any(|home| identity_of(home).as_ref() == Some(root)) {

@@ -96,9 +96,9 @@ impl<'a> Block<'a> {
 const BLOCK: usize = 256;
 /// A chunk of a folder starts with so many bytes of names …
 const FIRST_CHUNK: usize = 1 << 20;
-/// … and grows to so many while the folder keeps filling it. With 30 bytes a name that is 350,000 files
+/// … and grows to so many while the folder keeps filling it. With 30 bytes a name that is 300,000 files
 /// in inode order, which is what makes one huge folder quick.
-const LARGEST_CHUNK: usize = 16 << 20;
+const LARGEST_CHUNK: usize = 14 << 20;
 /// So many folders may be held open for those below them that still wait; others are opened again.
 const HELD_FOLDERS: usize = 256;
 

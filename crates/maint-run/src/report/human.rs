@@ -27,7 +27,8 @@ pub(crate) fn render(report: &Report) -> String {
 
 fn render_target(text: &mut String, target: &Target) {
     let dry = if target.dry_run { ", dry run" } else { "" };
-    let _ = writeln!(text, "{}: {} ({}{dry})", target.name, target.place, target.policy);
+    let name = if target.name == target.place { String::new() } else { format!("{}: ", target.name) };
+    let _ = writeln!(text, "{name}{} ({}{dry})", target.place, target.policy);
     let mut row = |label: &str, what: String| {
         let _ = writeln!(text, "  {label:<15}{what}");
     };
