@@ -117,13 +117,15 @@ impl Walk<'_> {
         std::thread::scope(|scope| {
             let mut hands = hands.into_iter().enumerate();
             let first = hands.next();
+            // Where no thread can be had, those that there are do all the work.
             let others: Vec<_> = hands
-                .map(|(n, mut hand)| {
+                .map_while(|(n, mut hand)| {
                     let shared = &shared;
-                    scope.spawn(move || {
+                    let work = move || {
                         shared.work(n, &mut hand);
                         hand
-                    })
+                    };
+                    std::thread::Builder::new().spawn_scoped(scope, work).ok()
                 })
                 .collect();
             let mut back = Vec::with_capacity(others.len() + 1);

@@ -1,0 +1,59 @@
+//! Real filesystems for a test: a tmpfs of a size, or an image with a filesystem of its own.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// A mounted filesystem, unmounted with the value.
+#[derive(Debug)]
+pub struct Mounted {
+    at: PathBuf,
+}
+
+impl Mounted {
+    /// A tmpfs of so many KiB.
+    pub fn tmpfs(at: &Path, kib: usize) -> Self {
+        mount(&["-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs"], at)
+    }
+
+    /// The folder `from` once more.
+    pub fn bind(from: &Path, at: &Path) -> Self {
+        mount(&["--bind", from.to_str().unwrap()], at)
+    }
+
+    /// A fresh ext4 of so many MiB in an image file beside `at`.
+    pub fn ext4(at: &Path, mib: u64) -> Self {
+        let image = at.with_extension("img");
+        std::fs::File::create(&image).unwrap().set_len(mib << 20).unwrap();
+        run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image));
+        mount(&["-o", "loop", image.to_str().unwrap()], at)
+    }
+
+    /// Where.
+    pub fn at(&self) -> &Path {
+        &self.at
+    }
+
+    /// Makes it read-only.
+    pub fn make_read_only(&self) {
+        run(Command::new("mount").args(["-o", "remount,ro"]).arg(&self.at));
+    }
+}
+
+fn mount(how: &[&str], at: &Path) -> Mounted {
+    std::fs::create_dir_all(at).unwrap();
+    run(Command::new("mount").args(how).arg(at));
+    Mounted { at: at.to_owned() }
+}
+
+fn run(command: &mut Command) {
+    let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(status.success(), "{command:?} failed: mounting needs root, util-linux and e2fsprogs");
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.at).status();
+    }
+}

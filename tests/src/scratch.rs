@@ -1,0 +1,80 @@
+//! A folder of a test's own, gone with it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+/// A temporary folder. Other programs' permissions do not matter below it: it is 0755.
+#[derive(Debug)]
+pub struct Scratch(PathBuf);
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+impl Scratch {
+    /// A new one.
+    pub fn new() -> Self {
+        let n = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("maint-test-{}-{n}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        Self(path.canonicalize().unwrap())
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// A folder in it.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        let path = self.0.join(name);
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    /// A configuration with a `[host]` of its own, all of it in here.
+    pub fn config(&self, sections: &str) -> PathBuf {
+        self.folder("metrics");
+        self.file("maint.toml", &format!("{}\n{sections}", self.host()))
+    }
+
+    /// `[host]` with every place in here.
+    pub fn host(&self) -> String {
+        let place = |name: &str| self.0.join(name).display().to_string();
+        format!(
+            "[host]\nstate-dir = '{}'\nruntime-dir = '{}'\naudit-log = '{}'\nmetrics-dir = '{}'\n",
+            place("state"),
+            place("run"),
+            place("audit.jsonl"),
+            place("metrics")
+        )
+    }
+
+    /// A file in it that a program may trust as its configuration.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        set_mode(&path, 0o644);
+        path
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // `rm` copes with depths that a recursion in here would not.
+        let _ = std::process::Command::new("rm").arg("-rf").arg(&self.0).status();
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}

@@ -1,0 +1,153 @@
+//! The built programs, started as a cron or an operator would.
+
+use crate::Scratch;
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::LazyLock,
+};
+
+/// A program with its arguments, in an almost empty environment.
+#[derive(Debug)]
+pub struct Tool {
+    command: Command,
+}
+
+/// What it left behind.
+#[derive(Debug)]
+pub struct Done {
+    /// Exit code; `None` after a signal.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// The same, as it came.
+    pub raw: Vec<u8>,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Tool {
+    /// A program of this workspace. Unless a test says otherwise its state is not the machine's.
+    pub fn new(name: &str) -> Self {
+        static ELSEWHERE: LazyLock<PathBuf> = LazyLock::new(|| {
+            let scratch = Scratch::new();
+            let config = scratch.config("");
+            std::mem::forget(scratch);
+            config
+        });
+        Self::wrapped(name, &[]).env("MAINT_CONFIG", &*ELSEWHERE)
+    }
+
+    /// The same, started by another program: `strace …`, `setpriv …`.
+    pub fn wrapped(name: &str, wrapper: &[&str]) -> Self {
+        let program = built(name);
+        let mut words: Vec<&OsStr> = wrapper.iter().map(OsStr::new).collect();
+        words.push(program.as_os_str());
+        let mut command = Command::new(words[0]);
+        command
+            .args(&words[1..])
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
+            .stdin(Stdio::null());
+        Self { command }
+    }
+
+    /// `prune-images` with a configuration.
+    pub fn prune(config: &Path) -> Self {
+        Self::new("prune-images").arg("-c").arg(config)
+    }
+
+    /// One more word.
+    #[must_use]
+    pub fn arg(mut self, word: impl AsRef<OsStr>) -> Self {
+        self.command.arg(word);
+        self
+    }
+
+    /// More words, apart by spaces.
+    #[must_use]
+    pub fn args(mut self, words: &str) -> Self {
+        self.command.args(words.split_whitespace());
+        self
+    }
+
+    /// A variable of the environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// In this folder.
+    #[must_use]
+    pub fn within(mut self, folder: &Path) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+
+    /// Runs it to its end.
+    pub fn run(mut self) -> Done {
+        Done::from(self.command.output().unwrap_or_else(|error| panic!("{:?}: {error}", self.command)))
+    }
+
+    /// Runs it and expects this exit code.
+    pub fn exits(self, code: i32) -> Done {
+        let words = format!("{:?}", self.command);
+        let done = self.run();
+        assert_eq!(done.code, Some(code), "{words}\n{}\n{}", done.stdout, done.stderr);
+        done
+    }
+
+    /// Starts it, its output thrown away.
+    pub fn start(mut self) -> Child {
+        self.command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+}
+
+impl Done {
+    /// The JSON on standard output.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+    }
+
+    /// Expects these words on standard output.
+    pub fn says(&self, words: &str) -> &Self {
+        assert!(self.stdout.contains(words), "no \"{words}\" in\n{}\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Expects these words on standard error.
+    pub fn warns(&self, words: &str) -> &Self {
+        assert!(self.stderr.contains(words), "no \"{words}\" in\n{}\n{}", self.stderr, self.stdout);
+        self
+    }
+
+    /// Expects silence.
+    pub fn is_silent(&self) {
+        assert_eq!((self.stdout.as_str(), self.stderr.as_str()), ("", ""));
+    }
+}
+
+impl From<Output> for Done {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            raw: output.stdout,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// Beside the running test's own folder: both come from one `cargo build --workspace`.
+fn built(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let program = test.parent().and_then(Path::parent).unwrap().join(name);
+    assert!(
+        program.exists(),
+        "{} is not built: run tests/run, or cargo build --workspace first",
+        program.display()
+    );
+    program
+}

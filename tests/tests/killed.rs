@@ -1,0 +1,161 @@
+//! SIGKILL at any point leaves the old or the new state, and the next run finishes.
+
+use maint_tests::{Random, Scratch, Tool, Tree, days, files_older_than, scale};
+use std::{fs, path::Path, time::Duration};
+
+/// What is left of claims, in all hands.
+fn claimed(root: &Path) -> usize {
+    let hands = fs::read_dir(root.join(".maint")).into_iter().flatten();
+    let names = hands.flat_map(|hand| fs::read_dir(hand.unwrap().path()).unwrap());
+    names.filter(|name| name.as_ref().unwrap().file_name() != "intent").count()
+}
+
+fn folders(root: &Path) -> usize {
+    fs::read_dir(root).unwrap().filter(|entry| entry.as_ref().unwrap().file_name() != ".maint").count()
+}
+
+#[test]
+fn the_next_run_finishes_what_a_killed_one_began() {
+    let kills = scale(40, 200);
+    let mut random = Random::seeded("kill");
+    let (mut in_the_act, mut claims_met) = (0, 0);
+    for round in 0..kills {
+        let scratch = Scratch::new();
+        let mut tree = Tree::at(&scratch.folder("tree"));
+        for n in 0..600 {
+            // Half of the folders lose everything, the others keep a new file each.
+            tree = tree.file(format!("d{}/old{n}", n % 12), days(9));
+            if n % 12 < 6 {
+                tree = tree.file(format!("d{}/new{n}", n % 12), 0);
+            }
+        }
+        let config = scratch.config(&format!("[files.a]\npath = {:?}\nmax-age = '1d'\n", tree.root()));
+        let mut child = Tool::prune(&config).start();
+        std::thread::sleep(Duration::from_micros(random.below(25_000) as u64));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let left = files_older_than(tree.root(), &[], days(1)).len();
+        let waiting = claimed(tree.root());
+        in_the_act += usize::from(left > 0 && left < 600);
+        claims_met += waiting;
+
+        let done = Tool::prune(&config).arg("--json").exits(0).json();
+        assert!(files_older_than(tree.root(), &[], days(1)).is_empty(), "round {round}");
+        assert_eq!(claimed(tree.root()), 0, "round {round}: nothing stays claimed");
+        assert_eq!(
+            files_older_than(tree.root(), &[], -1).len(),
+            300,
+            "round {round}: every new file is there"
+        );
+        assert_eq!(
+            folders(tree.root()),
+            6,
+            "round {round}: emptied folders are gone, killed in between or not"
+        );
+        assert_eq!(done["totals"]["recovered"], waiting, "round {round}");
+    }
+    println!("{kills} kills, {in_the_act} in the act, {claims_met} claims found by the next run");
+    assert!(in_the_act > kills / 10, "only {in_the_act} kills met the run at work");
+}
+
+#[test]
+fn a_claim_that_was_not_condemned_is_put_back() {
+    let scratch = Scratch::new();
+    let tree = Tree::at(&scratch.folder("tree")).file("d/old", days(9)).file("d/kept", 0);
+    let config = scratch.config(&format!("[files.a]\npath = {:?}\nmax-age = '1d'\n", tree.root()));
+    Tool::prune(&config).exits(0);
+    // As a kill would leave it between the claim and the look: a fresh file under a condemned claim.
+    let hand = tree.path(".maint/0");
+    fs::write(hand.join("intent"), b"maint-intent-1\x002\0d\0other\0fresh\0").unwrap();
+    fs::write(hand.join("1-abc-5-10-0"), "fresh").unwrap();
+    // And one whose origin nobody knows: it is kept for a person.
+    fs::write(hand.join("77-abc-5-10-0"), "whose").unwrap();
+    let done = Tool::prune(&config).arg("--json").exits(1);
+    assert_eq!(fs::read_to_string(tree.path("d/fresh")).unwrap(), "fresh");
+    done.says("tell the origin of");
+    let found: Vec<_> = fs::read_dir(tree.path(".maint/found"))
+        .unwrap()
+        .map(|f| fs::read_to_string(f.unwrap().path()).unwrap())
+        .collect();
+    assert_eq!(found, ["whose"]);
+    Tool::prune(&config).exits(0);
+}
+
+#[test]
+fn a_claim_gives_way_to_a_newer_file_of_its_name() {
+    let scratch = Scratch::new();
+    let tree = Tree::at(&scratch.folder("tree")).file("d/kept", 0);
+    let config = scratch.config(&format!("[files.a]\npath = {:?}\nmax-age = '1d'\n", tree.root()));
+    Tool::prune(&config).exits(0);
+    let hand = tree.path(".maint/0");
+    fs::write(hand.join("intent"), b"maint-intent-1\x002\0d\0name\0older\0").unwrap();
+    fs::write(hand.join("0-abc-5-10-0"), "replaced").unwrap();
+    fs::write(hand.join("1-abc-5-10-0"), "newest").unwrap();
+    maint_tests::set_age(&hand.join("0-abc-5-10-0"), 100);
+    fs::write(tree.path("d/name"), "newer").unwrap();
+    fs::write(tree.path("d/older"), "older").unwrap();
+    maint_tests::set_age(&tree.path("d/older"), 100);
+    Tool::prune(&config).exits(1);
+    assert_eq!(fs::read_to_string(tree.path("d/name")).unwrap(), "newer");
+    assert_eq!(
+        fs::read_to_string(tree.path("d/older")).unwrap(),
+        "older",
+        "what stands there is not ours to take"
+    );
+    assert_eq!(fs::read_to_string(tree.path(".maint/found/0-older")).unwrap(), "newest");
+}
+
+/// Waits until a run has taken the first of so many files.
+fn until_it_removes(root: &Path, files: usize) {
+    while folders(root) >= files {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_signal_ends_a_run_between_two_files() {
+    for (signal, code) in [(nix::sys::signal::Signal::SIGTERM, 143), (nix::sys::signal::Signal::SIGINT, 130)]
+    {
+        let scratch = Scratch::new();
+        let tree = (0..20_000)
+            .fold(Tree::at(&scratch.folder("tree")), |tree, n| tree.sized(format!("{n}"), days(9), 0));
+        let config = scratch.config(&format!(
+            "[files.a]\npath = {:?}\nmax-age = '1d'\nguard = {{ max-share = '100%' }}",
+            tree.root()
+        ));
+        let mut child = Tool::prune(&config).args("--workers 1").start();
+        until_it_removes(tree.root(), 20_000);
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap()), signal)
+            .unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!(status.code(), Some(code), "{signal}");
+        let left = files_older_than(tree.root(), &[], days(1)).len();
+        assert!(left > 0, "it was stopped, not finished");
+        assert_eq!(claimed(tree.root()), 0, "{signal} leaves nothing claimed");
+        let removed = maint_core::text::count(20_000 - left as u64, "file");
+        Tool::prune(&config).arg("--history").exits(0).says(&format!("{removed} removed"));
+        Tool::prune(&config).exits(0);
+        assert!(files_older_than(tree.root(), &[], days(1)).is_empty());
+    }
+}
+
+#[test]
+fn of_two_at_once_one_works_and_the_other_says_busy() {
+    let scratch = Scratch::new();
+    let tree =
+        (0..30_000).fold(Tree::at(&scratch.folder("tree")), |tree, n| tree.sized(format!("{n}"), days(9), 0));
+    let config = scratch.config(&format!(
+        "[files.a]\npath = {:?}\nmax-age = '1d'\nguard = {{ max-share = '100%' }}",
+        tree.root()
+    ));
+    let mut first = Tool::prune(&config).args("--workers 1").start();
+    until_it_removes(tree.root(), 30_000);
+    let busy = Tool::prune(&config).exits(75);
+    busy.says("another run is at work there: prune-images, pid").says("BUSY");
+    Tool::prune(&config).arg("--cron").exits(75).is_silent();
+    // A dry run changes nothing and so waits for nobody.
+    Tool::prune(&config).arg("-n").exits(0);
+    Tool::prune(&config).args("--lock-wait 1min").exits(0);
+    assert_eq!(first.wait().unwrap().code(), Some(0));
+    assert!(files_older_than(tree.root(), &[], days(1)).is_empty());
+}
