@@ -243,11 +243,14 @@ impl Run {
     fn print(&self) {
         let status = self.report.status();
         let quiet = self.options.cron && matches!(status, Status::Ok | Status::Warning | Status::Busy);
-        let nothing = self.report.targets.is_empty() && self.options.every.is_some();
-        if quiet || nothing || !self.prints_report {
+        let none_due = self.report.targets.is_empty() && self.options.every.is_some();
+        if quiet || none_due || !self.prints_report {
             return;
         }
         screen::result(&match self.options.format() {
+            Format::Human if self.report.targets.is_empty() => {
+                format!("{}: there is no section [{}.NAME] and nothing to do\n", self.tool, self.section)
+            }
             Format::Human => report::human(&self.report),
             Format::Json => report::json(&self.report),
         });

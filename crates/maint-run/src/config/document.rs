@@ -35,7 +35,9 @@ struct Table {
     section: String,
     name: Option<String>,
     file: usize,
-    /// Where its name stands.
+    /// Where the section's word stands.
+    word: Range<usize>,
+    /// Where its name stands, or again the word.
     heading: Range<usize>,
     value: Spanned<DeValue<'static>>,
 }
@@ -103,7 +105,7 @@ impl Document {
         let index = self.files.len() - 1;
         let mut faults = Vec::new();
         for (section, value) in parsed.into_inner() {
-            let heading = section.span();
+            let word = section.span();
             let section = section.into_inner().into_owned();
             let span = value.span();
             match value.into_inner() {
@@ -111,11 +113,13 @@ impl Document {
                     for (name, value) in names {
                         let heading = name.span();
                         let name = Some(name.into_inner().into_owned());
+                        let word = word.clone();
                         faults.extend(
                             self.add_table(Table {
                                 section: section.clone(),
                                 name,
                                 file: index,
+                                word,
                                 heading,
                                 value,
                             })
@@ -126,7 +130,15 @@ impl Document {
                 value => {
                     let value = Spanned::new(span, value);
                     faults.extend(
-                        self.add_table(Table { section, name: None, file: index, heading, value }).err(),
+                        self.add_table(Table {
+                            section,
+                            name: None,
+                            file: index,
+                            heading: word.clone(),
+                            word,
+                            value,
+                        })
+                        .err(),
                     );
                 }
             }
@@ -173,7 +185,7 @@ impl Document {
                     table.section,
                     sections.join("`, `")
                 );
-                self.files[table.file].fault(table.heading.clone(), &why)
+                self.files[table.file].fault(table.word.clone(), &why)
             })
             .collect();
         if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }

@@ -1,0 +1,252 @@
+//! Whatever is wrong with what was asked for: exit 3, a place, what would be right, and nothing touched.
+
+use maint_tests::{Picture, Scratch, Tool, Tree, days};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, chown},
+};
+
+/// A section's text in which the second line is wrong, the column of the fault, and the words to expect.
+const KEYS: [(&str, usize, &str); 38] = [
+    ("path = 'relative'", 8, "is not absolute"),
+    ("path = '/srv/../etc'", 8, "write the path out"),
+    ("path = 7", 8, "invalid type: integer `7`"),
+    ("match = '*.jpg'", 9, "expected a list of patterns, such as [\"*.jpg\", \"*.png\"]"),
+    ("match = []", 9, "leave the key out to mean every file"),
+    ("match = ['']", 10, "it is empty and matches nothing"),
+    ("match = ['*.{jpg,png}']", 10, "braces are not expanded"),
+    ("match = ['[a']", 10, "is not closed"),
+    ("match = ['a**']", 10, "** stands alone between slashes"),
+    ("match = ['../x']", 10, "no part .., or"),
+    ("match = [3]", 10, "expected a pattern such as \"*.jpg\""),
+    ("exclude = 'x'", 11, "expected a list of patterns"),
+    ("exclude = ['x/']", 12, "to exclude a folder write its name"),
+    ("max-age = 30", 11, "expected a duration such as \"90s\""),
+    ("max-age = '30'", 11, "write a whole number and a unit: 90s, 15min, 24h, 7d, 2w, 6mo or 1y"),
+    ("max-age = '5m'", 11, "write 5min for minutes or 5mo for months"),
+    ("max-age = '-1d'", 11, "is not a duration"),
+    ("max-age = '99999999999999y'", 11, "more than 1000 years"),
+    ("max-age = ''", 11, "is not a duration"),
+    ("max-aeg = '1d'", 1, "unknown field `max-aeg`, expected one of `path`, `match`, `exclude`, `max-age`"),
+    ("settle = 'soon'", 10, "is not a duration"),
+    ("settle-by = 'atime'", 13, "write one of mtime ctime"),
+    ("recursive = 'yes'", 13, "expected a boolean"),
+    ("max-depth = 0", 13, "1 is the folder itself"),
+    ("max-depth = -1", 13, "expected u32"),
+    ("max-depth = 1.5", 13, "expected u32"),
+    ("empty-folders = 'burn'", 17, "write one of remove keep"),
+    ("empty-folders = true", 17, "one of the words \"remove\" \"keep\""),
+    ("private = 1", 11, "expected a boolean"),
+    ("dry-run = 'no'", 11, "expected a boolean"),
+    ("guard = 5", 9, "invalid type: integer `5`"),
+    ("guard = { max-share = '101%' }", 23, "write a number from 0 to 100 and a percent sign: 85% or 92.5%"),
+    ("guard = { max-share = 95 }", 23, "expected a share such as \"85%\""),
+    ("guard = { maxshare = '9%' }", 11, "unknown field `maxshare`, expected `max-share`"),
+    ("max-age = '1d'\nmax-age = '2d'", 1, "duplicate key"),
+    ("max-age = '${NOT_SET_ANYWHERE}'", 11, "NOT_SET_ANYWHERE is not set"),
+    ("max-age = '${EMPTY_ONE:-1d}'", 11, "EMPTY_ONE is empty"),
+    ("max-age = '1d", 1, "invalid"),
+];
+
+#[test]
+fn every_key() {
+    let scratch = Scratch::new();
+    let tree = Tree::at(&scratch.folder("tree")).file("old", days(9));
+    let picture = Picture::of(tree.root());
+    for (fault, column, says) in KEYS {
+        let line = 1 + fault.lines().count();
+        let mut rest = String::new();
+        for (key, value) in [("path", format!("{:?}", tree.root())), ("max-age", "'1d'".to_owned())] {
+            if !fault.starts_with(key) {
+                rest += &format!("{key} = {value}\n");
+            }
+        }
+        let config = scratch.file("c.toml", &format!("[files.a]\n{fault}\n{rest}"));
+        let done = Tool::prune(&config).env("EMPTY_ONE", "").exits(3);
+        // Where a string is not closed the parser points at its end.
+        let place = format!("{}:{line}:", config.display());
+        assert!(done.stderr.contains(&place), "{fault}: no {place} in\n{}", done.stderr);
+        if says != "invalid" {
+            assert!(
+                done.stderr.contains(&format!("{place}{column}: ")),
+                "{fault}: column {column} in\n{}",
+                done.stderr
+            );
+        }
+        let says = if says == "no part .., or" { "no .." } else { says };
+        assert!(done.stderr.contains(says), "{fault}: no \"{says}\" in\n{}", done.stderr);
+        assert_eq!(done.stdout, "");
+        Tool::prune(&config).env("EMPTY_ONE", "").arg("--check-config").exits(3);
+        Tool::prune(&config).env("EMPTY_ONE", "").arg("--cron").exits(3).warns(says);
+    }
+    picture.assert_unchanged();
+}
+
+#[test]
+fn host_and_log() {
+    let scratch = Scratch::new();
+    for (text, place, says) in [
+        ("[host]\nstate-dir = 'here'", "2:13", "is not absolute"),
+        ("[host]\nstatedir = '/x'", "2:1", "unknown field `statedir`"),
+        ("[host]\nallow-roots = '/x'", "2:15", "invalid type"),
+        ("[host]\nallow-roots = ['x']", "2:15", "is not absolute"),
+        ("[host]\nenv-file = ['missing.env']", "2:12", "cannot be read"),
+        (
+            "[log]\nlevel = 'loud'",
+            "2:9",
+            "unknown variant `loud`, expected one of `error`, `warn`, `info`, `debug`",
+        ),
+        ("[log]\nfile = 'x.log'", "2:8", "is not absolute"),
+        ("[log]\nsyslog = 'yes'", "2:10", "expected a boolean"),
+        ("[flies.live]\npath = '/x'", "1:2", "unknown section `flies`, expected one of `host`, `log`"),
+        ("host = 5", "1:1", "where a table [host] belongs"),
+        ("files = 5", "1:1", "where a table [files.NAME] belongs"),
+        ("[files]\nmax-age = '1d'", "2:1", "where a table [files.max-age] belongs"),
+        ("[files.'a b']\npath = '/x'", "1:8", "is no name"),
+        ("[files.a]\npath = '/x'", "1:8", "add max-age"),
+        ("[files.a]\nmax-age = '1d'", "1:8", "missing field `path`"),
+        (
+            "[files.a]\npath = '/x'\nmax-age = '1d'\nrecursive = false\nmax-depth = 3",
+            "5:13",
+            "contradicts recursive = false",
+        ),
+        ("[files.a\npath", "1:", "invalid"),
+    ] {
+        let config = scratch.file("c.toml", text);
+        let done = Tool::prune(&config).exits(3);
+        assert!(done.stderr.contains(&format!("c.toml:{place}")), "{text}: no {place} in\n{}", done.stderr);
+        if says != "invalid" {
+            done.warns(says);
+        }
+    }
+}
+
+#[test]
+fn all_faults_are_told_at_once() {
+    let scratch = Scratch::new();
+    let config = scratch.file(
+        "c.toml",
+        "[files.a]\npath = '/x'\n[files.b]\nmax-age = '1d'\n[files.c]\npath = '/x'\nmax-age = '3'\n",
+    );
+    let done = Tool::prune(&config).exits(3);
+    assert_eq!(done.stderr.matches("c.toml:").count(), 3, "{}", done.stderr);
+}
+
+#[test]
+fn the_command_line() {
+    let scratch = Scratch::new();
+    let tree = Tree::at(&scratch.folder("tree")).file("old", days(9));
+    let config = scratch.config(&format!("[files.a]\npath = {:?}\nmax-age = '1d'\n", tree.root()));
+    let picture = Picture::of(tree.root());
+    for (words, says) in [
+        ("--path", "a value is required"),
+        ("--path /tmp/x", "--max-age"),
+        ("--path /tmp/x --max-age 5m", "5min"),
+        ("--path /tmp/x --max-age 1d --match [a", "is not closed"),
+        ("--path /tmp/x --max-age 1d a", "cannot be used with"),
+        ("--path /tmp/../etc --max-age 1d", "write the path out"),
+        ("--match *.jpg", "--path"),
+        ("--max-age 1d", "never meant for all sections"),
+        ("nosuch", "no section [files.nosuch]: there are a"),
+        ("a --force nothing", "[possible values: max-share]"),
+        ("a --workers 0", "0 is not in 1..=64"),
+        ("a --limit many", "invalid digit"),
+        ("a --format xml", "[possible values: human, json]"),
+        ("a --list --json", "cannot be used with"),
+        ("a --nosuch", "unexpected argument"),
+        ("a --every 5", "is not a duration"),
+        ("a -q -v", "cannot be used with"),
+    ] {
+        Tool::prune(&config).args(words).exits(3).warns(says);
+    }
+    Tool::new("prune-images")
+        .env("MAINT_CONFIG", "/nonexistent/c.toml")
+        .exits(3)
+        .warns("/nonexistent/c.toml: cannot be read");
+    picture.assert_unchanged();
+}
+
+#[test]
+fn a_configuration_that_others_can_write_is_refused() {
+    let scratch = Scratch::new();
+    let tree = Tree::at(&scratch.folder("tree")).file("old", days(9));
+    let config = scratch.config(&format!("[files.a]\npath = {:?}\nmax-age = '1d'\n", tree.root()));
+    let mode = |mode| fs::set_permissions(&config, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o646);
+    Tool::prune(&config).exits(3).warns("chmod o-w");
+    mode(0o664);
+    Tool::prune(&config).exits(3).warns("chmod g-w");
+    mode(0o644);
+    chown(&config, Some(12345), None).unwrap();
+    Tool::prune(&config).exits(3).warns("belongs to user 12345");
+    chown(&config, Some(0), None).unwrap();
+    let text = fs::read_to_string(&config).unwrap();
+    let secret =
+        scratch.file("maint.toml", &format!("{text}[database.x]\nurl = 'postgres://a:secret@h/d'\n"));
+    let done = Tool::prune(&secret).exits(3);
+    done.warns("holds a password");
+    assert!(!done.stderr.contains("secret"));
+    mode(0o640);
+    assert!(tree.has("old"));
+    Tool::prune(&secret).exits(0);
+    assert!(!tree.has("old"));
+}
+
+#[test]
+fn drop_ins_add_tables_and_never_replace_one() {
+    let scratch = Scratch::new();
+    let tree = Tree::at(&scratch.folder("tree")).file("a/old", days(9)).file("b/old", days(9));
+    let section = |name: &str| format!("[files.{name}]\npath = {:?}\nmax-age = '1d'\n", tree.path(name));
+    let config = scratch.config(&section("a"));
+    scratch.file("conf.d/20-b.toml", &section("b"));
+    scratch.file("conf.d/README", "not read");
+    scratch.file("conf.d/.hidden.toml", "not = read");
+    Tool::prune(&config)
+        .arg("--check-config")
+        .exits(0)
+        .says("[files.a]")
+        .says("[files.b]")
+        .says("20-b.toml: correct");
+    scratch.file("conf.d/30-again.toml", &section("a"));
+    let done = Tool::prune(&config).exits(3);
+    done.warns("conf.d/30-again.toml:1:8: [files.a] is already in").warns("maint.toml:");
+    assert!(tree.has("a/old") && tree.has("b/old"));
+    fs::remove_file(scratch.path().join("conf.d/30-again.toml")).unwrap();
+    Tool::prune(&config).exits(0);
+    assert!(!tree.has("a/old") && !tree.has("b/old"));
+}
+
+#[test]
+fn another_tools_section_stops_nobody() {
+    let scratch = Scratch::new();
+    let tree = Tree::at(&scratch.folder("tree")).file("old", days(9));
+    let other = "[rows.seen]\ntable = 5\nno-such-key = '${UNSET}'\n[volume.ssd]\npath = '/mnt'\n";
+    let config = scratch.config(&format!("{other}[files.a]\npath = {:?}\nmax-age = '1d'\n", tree.root()));
+    Tool::prune(&config).exits(0);
+    assert!(!tree.has("old"));
+    let nothing = scratch.config(other);
+    Tool::prune(&nothing).exits(0).says("there is no section [files.NAME] and nothing to do");
+}
+
+#[test]
+fn an_env_file_is_read_first_and_its_faults_have_lines() {
+    let scratch = Scratch::new();
+    let tree = Tree::at(&scratch.folder("tree")).file("old", days(9));
+    let text = format!(
+        "{}env-file = ['site.env']\n[files.a]\npath = {:?}\nmax-age = '${{DAYS}}d'\n",
+        scratch.host(),
+        tree.root()
+    );
+    let config = scratch.file("maint.toml", &text);
+    scratch.file("site.env", "A=1\nDAYS = 3\n");
+    Tool::prune(&config).exits(3).warns("site.env:2: \"DAYS \" is no name of a variable");
+    let env = scratch.file("site.env", "export DAYS='10'\n");
+    Tool::prune(&config).exits(0);
+    assert!(tree.has("old"));
+    fs::set_permissions(&env, fs::Permissions::from_mode(0o666)).unwrap();
+    Tool::prune(&config).exits(3).warns("chmod o-w");
+    fs::set_permissions(&env, fs::Permissions::from_mode(0o644)).unwrap();
+    // The caller's own environment comes before the file.
+    Tool::prune(&config).env("DAYS", "2").exits(0);
+    assert!(!tree.has("old"));
+}
