@@ -11,6 +11,7 @@
 mod claim;
 mod folder;
 mod lock;
+mod names;
 mod remove;
 mod replace;
 mod root;

@@ -11,6 +11,7 @@
 use super::{
     Folder, FsError, Root,
     folder::{LISTING_BUFFER, Listing},
+    names::Names,
 };
 use crate::entry::Kind;
 use nix::errno::Errno;
@@ -18,7 +19,6 @@ use std::{
     ffi::{CStr, CString},
     io,
     mem::MaybeUninit,
-    ops::Range,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
@@ -463,59 +463,4 @@ impl Drop for Node {
             up = node.parent.take();
         }
     }
-}
-
-/// Names of files in one piece of memory.
-#[derive(Default)]
-struct Names {
-    /// For each: inode (8 bytes), number (2), then the name and its NUL.
-    text: Vec<u8>,
-    /// Where each begins.
-    starts: Vec<u32>,
-}
-
-const INODE: Range<usize> = 0..8;
-const NUMBER: Range<usize> = 8..10;
-
-impl Names {
-    fn clear(&mut self) {
-        self.text.clear();
-        self.starts.clear();
-    }
-
-    fn len(&self) -> usize {
-        self.starts.len()
-    }
-
-    fn bytes(&self) -> usize {
-        self.text.len() + self.starts.len() * size_of::<u32>()
-    }
-
-    fn push(&mut self, name: &CStr, number: u16, inode: u64) {
-        // A chunk ends long before its offsets do.
-        let Ok(start) = u32::try_from(self.text.len()) else { return };
-        self.starts.push(start);
-        self.text.extend_from_slice(&inode.to_ne_bytes());
-        self.text.extend_from_slice(&number.to_ne_bytes());
-        self.text.extend_from_slice(name.to_bytes_with_nul());
-    }
-
-    fn sort(&mut self) {
-        let text = &self.text;
-        self.starts.sort_unstable_by_key(|start| u64::from_ne_bytes(field(text, *start, INODE)));
-    }
-
-    fn get(&self, n: usize) -> (&CStr, u16) {
-        let start = self.starts[n];
-        let name = &self.text[start as usize + NUMBER.end..];
-        // Every name was pushed with its NUL.
-        let name = CStr::from_bytes_until_nul(name).unwrap_or_default();
-        (name, u16::from_ne_bytes(field(&self.text, start, NUMBER)))
-    }
-}
-
-/// A number kept at `start`; it was written there by [`Names::push`].
-fn field<const N: usize>(text: &[u8], start: u32, at: Range<usize>) -> [u8; N] {
-    let start = start as usize;
-    text[start + at.start..start + at.end].try_into().unwrap_or([0; N])
 }

@@ -1,13 +1,16 @@
 //! Files into tables, with the place of everything kept for the messages.
 
-use super::{Source, environment::Environment, environment::beside};
+use super::{
+    Source,
+    environment::{Environment, beside},
+    trust::{ReadError, read_trusted, show},
+};
 use maint_core::{section::Section, text::printable};
 use std::{
     fmt::{self, Write as _},
-    fs::File,
-    io::{self, Read as _},
+    io,
     ops::Range,
-    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
 use toml::{
@@ -323,10 +326,6 @@ impl SourceFile {
     }
 }
 
-fn show(path: &Path) -> String {
-    printable(path.as_os_str().as_bytes())
-}
-
 /// `conf.d/*.toml` beside the file, in name order.
 fn drop_ins(config: &Path) -> Result<Vec<PathBuf>, Faults> {
     let folder = beside(config, Path::new("conf.d"));
@@ -351,74 +350,9 @@ fn drop_ins(config: &Path) -> Result<Vec<PathBuf>, Faults> {
     Ok(paths)
 }
 
-enum ReadError {
-    Io(io::Error),
-    Distrusted(String),
-}
-
-impl ReadError {
-    fn about(&self, path: &Path) -> String {
-        match self {
-            Self::Io(error) => format!("{}: cannot be read: {error}", show(path)),
-            Self::Distrusted(why) => format!("{}: {why}", show(path)),
-        }
-    }
-}
-
-/// Reads a file that only root or the caller can have written.
-fn read_trusted(path: &Path) -> Result<String, ReadError> {
-    const LARGEST: u64 = 4 << 20;
-    let file = File::open(path).map_err(ReadError::Io)?;
-    // Of the open file, not of the path: it is this one that is read.
-    let seen = file.metadata().map_err(ReadError::Io)?;
-    let me = nix::unistd::geteuid().as_raw();
-    let distrust = |why: String| Err(ReadError::Distrusted(why));
-    if !seen.is_file() {
-        return distrust("is not a file".into());
-    }
-    if seen.uid() != 0 && seen.uid() != me {
-        return distrust(format!("belongs to user {}: it must be root's or yours (chown)", seen.uid()));
-    }
-    if seen.mode() & 0o002 != 0 {
-        return distrust("anybody may write to it: take that right away (chmod o-w)".into());
-    }
-    if seen.mode() & 0o020 != 0 && me == 0 {
-        return distrust(
-            "its group may write to it, and root is to follow it: take that right away (chmod g-w)".into(),
-        );
-    }
-    let mut text = String::new();
-    file.take(LARGEST).read_to_string(&mut text).map_err(ReadError::Io)?;
-    if seen.mode() & 0o004 != 0 && holds_password(&text) {
-        return distrust("holds a password and anybody may read it: take that right away (chmod o-r), or use password-file".into());
-    }
-    Ok(text)
-}
-
-/// Whether a URL with a password in it (`scheme://user:secret@host`) stands outside comments.
-fn holds_password(text: &str) -> bool {
-    text.lines().filter(|line| !line.trim_start().starts_with('#')).any(|line| {
-        line.match_indices("://").any(|(at, _)| {
-            let authority = line[at + 3..].split(['/', '"', '\'', ' ']).next().unwrap_or_default();
-            authority
-                .rsplit_once('@')
-                .is_some_and(|(user, _)| user.split_once(':').is_some_and(|(_, secret)| !secret.is_empty()))
-        })
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn passwords_in_urls_are_seen() {
-        assert!(holds_password("url = \"postgres://camera:secret@localhost/camera\""));
-        assert!(!holds_password("url = \"postgres://camera@localhost/camera\""));
-        assert!(!holds_password("url = \"postgres://camera:@localhost:5432/camera\""));
-        assert!(!holds_password("# url = \"postgres://a:b@c/d\""));
-        assert!(!holds_password("hook = \"https://example.org:8080/a@b\""));
-    }
 
     #[test]
     fn a_fault_points_at_the_column() {

@@ -6,6 +6,7 @@
 mod document;
 mod environment;
 mod host;
+mod trust;
 
 pub use document::{Faults, Named};
 pub use host::{HostSection, Level, LogSection};
