@@ -22,7 +22,10 @@ fn too_large_a_share_is_refused_until_it_is_forced_once() {
         .says("195 of 200 files would go, more than max-share 95%")
         .says("run once with --force max-share");
     Tool::prune(&config).arg("-n").exits(4).says("REFUSED");
-    Tool::prune(&config).arg("--list").exits(4);
+    assert_eq!(refused.stderr, "", "the report says it, and says it once");
+    let listed = Tool::prune(&config).arg("--list").exits(4);
+    listed.warns("more than max-share 95%");
+    assert_eq!(listed.stdout, "");
     assert!(tree.has("0.jpg"));
     assert!(Tool::prune(&config).arg("--cron").exits(4).stdout.contains("max-share"), "cron hears of it");
     Tool::prune(&config).args("live --force max-share").exits(0).says("195 files");
@@ -139,8 +142,8 @@ fn the_log_goes_where_it_is_told_to() {
     let lines = fs::read_to_string(&log).unwrap();
     assert_eq!(lines.matches("debug: removed ").count(), 4, "{lines}");
     assert_eq!(lines.matches("older than 24h by 8d").count(), 4, "one line for each decision");
-    assert!(lines.contains("info: live: ok"));
-    Tool::prune(&config).arg("-v").exits(0).warns("prune-images: info: live: ok");
+    assert!(lines.contains("info: live: ok, 4 files removed"));
+    Tool::prune(&config).arg("-v").exits(0).warns("prune-images: info: live: ok, 0 files removed");
     let broken = scratch.file("maint.toml", &text.replace("maint.log", "no/such/folder/x.log"));
     Tool::prune(&broken).exits(0).warns("no log lines in");
 }
@@ -161,4 +164,26 @@ fn a_named_section_takes_another_age_for_once() {
     Tool::prune(&config).args("live --max-age 30d").exits(0).says("removed        0 files");
     assert!(tree.has("0.jpg"));
     Tool::prune(&config).args("live --max-age 8d").exits(0).says("removed        4 files");
+}
+
+#[test]
+fn a_terminal_sees_how_far_it_has_come() {
+    let scratch = Scratch::new();
+    let tree = (0..60_000)
+        .fold(Tree::at(&scratch.folder("tree")), |tree, n| tree.sized(format!("{}/{n}", n % 50), days(9), 0));
+    let program = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("prune-images");
+    let on_a_terminal = |more: &str| {
+        let command =
+            format!("{} --path {} --max-age 1d --workers 1 {more}", program.display(), tree.root().display());
+        let mut script = std::process::Command::new("script");
+        script
+            .args(["-qec", &command, "/dev/null"])
+            .env("MAINT_CONFIG", scratch.config(""))
+            .stdin(Stdio::null());
+        String::from_utf8_lossy(&script.output().unwrap().stdout).into_owned()
+    };
+    let limited = on_a_terminal("--limit 10 --no-progress");
+    assert!(!limited.contains("looked at") && limited.contains("10 files"), "{limited}");
+    let shown = on_a_terminal("");
+    assert!(shown.contains("looked at, "), "{shown}");
 }

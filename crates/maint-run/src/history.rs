@@ -129,6 +129,8 @@ impl History {
         let mut db = Connection::open(path).map_err(failed)?;
         db.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
         db.pragma_update(None, "foreign_keys", true).map_err(failed)?;
+        // Fewer fsyncs on a memory card; a power cut may cost the last run's entry, not the file.
+        db.pragma_update(None, "synchronous", "NORMAL").map_err(failed)?;
         let version: u32 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
         if version > NEWEST {
             return Err(HistoryError::TooNew(show(path), version));

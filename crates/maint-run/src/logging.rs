@@ -13,6 +13,9 @@ use std::{
     path::Path,
 };
 
+/// The log target of lines that the report on the screen tells already.
+pub(crate) const NOT_ON_SCREEN: &str = "not-on-screen";
+
 /// All destinations of one run.
 struct Logs {
     screen: env_logger::Logger,
@@ -50,7 +53,9 @@ impl Log for Logs {
     }
 
     fn log(&self, record: &Record<'_>) {
-        self.screen.log(record);
+        if record.target() != NOT_ON_SCREEN {
+            self.screen.log(record);
+        }
         if let Some(file) = &self.file {
             file.log(record);
         }

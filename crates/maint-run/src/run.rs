@@ -7,9 +7,9 @@ use crate::{
     config::{Config, Faults, Named, Source},
     exit::Status,
     history::History,
-    metrics,
+    logging, metrics,
     places::{Places, Surroundings, make_folder},
-    report::{self, Report, Target, Trigger},
+    report::{self, Counter, Failure, Report, Target, Trigger},
     screen, signals,
 };
 use maint_core::{
@@ -200,10 +200,16 @@ impl Run {
 
     /// Adds what happened to a section.
     pub fn record(&mut self, target: Target) {
+        // The report tells the same to who reads the screen: twice would be once too often.
+        let listener = if self.prints_report { logging::NOT_ON_SCREEN } else { self.tool };
         for note in &target.notes {
-            log::warn!("{}: {note}", target.name);
+            log::warn!(target: listener, "{}: {note}", target.name);
         }
-        log::info!("{}: {}, {}", target.name, target.status.word(), target.policy);
+        for Failure { operation, path, error } in &target.errors {
+            log::warn!(target: listener, "{}: cannot {operation} {path}: {error}", target.name);
+        }
+        let removed = count(target.counts.get(Counter::FilesDeleted), "file");
+        log::info!("{}: {}, {removed} removed ({})", target.name, target.status.word(), target.policy);
         self.report.dry_run |= target.dry_run;
         self.report.targets.push(target);
     }
