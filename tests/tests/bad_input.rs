@@ -101,7 +101,7 @@ fn host_and_log() {
         ("[flies.live]\npath = '/x'", "1:2", "unknown section `flies`, expected one of `host`, `log`"),
         ("host = 5", "1:1", "where a table [host] belongs"),
         ("files = 5", "1:1", "where a table [files.NAME] belongs"),
-        ("[files]\nmax-age = '1d'", "2:1", "where a table [files.max-age] belongs"),
+        ("[files]\nmax-age = '1d'", "2:1", "give the section a name, as in [files.NAME]"),
         ("[files.'a b']\npath = '/x'", "1:8", "is no name"),
         ("[files.a]\npath = '/x'", "1:8", "add max-age"),
         ("[files.a]\nmax-age = '1d'", "1:8", "missing field `path`"),
@@ -147,7 +147,9 @@ fn the_command_line() {
         ("--path /tmp/../etc --max-age 1d", "write the path out"),
         ("--match *.jpg", "--path"),
         ("--max-age 1d", "never meant for all sections"),
-        ("nosuch", "no section [files.nosuch]: there are a"),
+        ("nosuch", "no section [files.nosuch]: known are a"),
+        ("--history a", "cannot be used with"),
+        ("--check-config a", "cannot be used with"),
         ("a --force nothing", "[possible values: max-share]"),
         ("a --workers 0", "0 is not in 1..=64"),
         ("a --limit many", "invalid digit"),
@@ -217,6 +219,17 @@ fn drop_ins_add_tables_and_never_replace_one() {
 }
 
 #[test]
+fn a_configuration_that_never_ends_is_not_waited_for() {
+    let scratch = Scratch::new();
+    let config = scratch.config("");
+    nix::unistd::mkfifo(&scratch.folder("conf.d").join("x.toml"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    Tool::prune(&config).exits(3).warns("x.toml: is not a file");
+    fs::remove_file(scratch.path().join("conf.d/x.toml")).unwrap();
+    scratch.file("conf.d/x.toml", &format!("#{}\n[files.late]\n", "x".repeat(5 << 20)));
+    Tool::prune(&config).exits(3).warns("no configuration needs more");
+}
+
+#[test]
 fn another_tools_section_stops_nobody() {
     let scratch = Scratch::new();
     let tree = Tree::at(&scratch.folder("tree")).file("old", days(9));
@@ -238,6 +251,16 @@ fn an_env_file_is_read_first_and_its_faults_have_lines() {
         tree.root()
     );
     let config = scratch.file("maint.toml", &text);
+    let own = text.replace("[files.a]", "[log]\nfile = '${LOG_DIR}/maint.log'\n[files.a]");
+    scratch.file("site.env", &format!("DAYS=3\nLOG_DIR={}\n", scratch.path().display()));
+    Tool::prune(&scratch.file("own.toml", &own)).arg("-n").exits(0);
+    let state = text.replace(&format!("{}/state", scratch.path().display()), "${MY_STATE}");
+    scratch.file("site.env", &format!("DAYS=100\nMY_STATE={}/elsewhere\n", scratch.path().display()));
+    Tool::prune(&scratch.file("state.toml", &state)).exits(0);
+    assert!(
+        scratch.path().join("elsewhere/prune-images/history.db").exists(),
+        "[host] may use its own env-file"
+    );
     scratch.file("site.env", "A=1\nDAYS = 3\n");
     Tool::prune(&config).exits(3).warns("site.env:2: \"DAYS \" is no name of a variable");
     let env = scratch.file("site.env", "export DAYS='10'\n");

@@ -132,7 +132,7 @@ fn space_is_counted_in_blocks_and_once() {
     let blocks = |name: &str| tree.path(name).metadata().unwrap().blocks() * 512;
     let expect = blocks("linked") + blocks("plain") + blocks("sparse");
     assert!(expect < 1 << 20, "a sparse file has few blocks");
-    assert_eq!(prune(tree.root(), "--dry-run").exits(0).json()["totals"]["bytes_freed"], expect);
+    assert_eq!(prune(tree.root(), "--dry-run").exits(0).json()["totals"]["bytes_to_free"], expect);
     let done = prune(tree.root(), "").exits(0);
     assert_eq!(done.json()["totals"]["bytes_freed"], expect);
     assert_eq!(deleted(&done), 5);
@@ -155,7 +155,7 @@ fn nothing_below_another_mount_is_touched() {
     let unbound = std::process::Command::new("umount").arg(tree.path("file-mount")).status();
     assert!(unbound.unwrap().success());
     assert_eq!((done.code, deleted(&done)), (Some(0), 1), "{}", done.stdout);
-    done.says("2 folders with another filesystem mounted").says("\"mount-point\":1");
+    done.says("2 folders with another filesystem mounted on it left out").says("\"mount-point\":1");
     assert!(inside.has("old") && elsewhere.has("old") && tree.has("file-mount") && !tree.has("old"));
     drop((other, bound));
 }
@@ -216,6 +216,11 @@ fn the_systems_folders_and_homes_are_no_roots() {
     }
     prune(&home, "").env("HOME", &home).exits(4).says("home folder");
     assert!(in_home.has("old"));
+    for path in ["/var/lib/dpkg", "/usr/local/bin", "/home/somebody-elsewhere"] {
+        if Path::new(path).exists() {
+            prune(Path::new(path), "--dry-run").exits(4);
+        }
+    }
     // By another way it is the same folder.
     let bound = Mounted::bind(Path::new("/etc"), &scratch.path().join("innocent"));
     prune(bound.at(), "--dry-run").exits(4).says("belongs to /etc");
@@ -263,10 +268,98 @@ fn one_unreadable_folder_does_not_stop_the_rest() {
             .exits(1);
     assert_eq!(deleted(&done), 2);
     done.says("\"operation\":\"open\"").says("Permission denied");
+    let place = tree.path("b");
     assert_eq!(done.json()["errors"].as_array().unwrap().len(), 1, "told once, not once a walk");
+    assert_eq!(
+        (&done.json()["totals"]["errors"], &done.json()["errors"][0]["path"]),
+        (&1.into(), &place.to_str().into())
+    );
     assert!(tree.has("b/old"));
     assert!(
         places.join(".local/state/maint/prune-images/history.db").exists(),
         "without root the XDG places serve"
     );
+}
+
+#[test]
+fn a_link_that_leads_up_and_over_is_still_outside() {
+    let scratch = Scratch::new();
+    let allowed = scratch.folder("allowed");
+    let outside = Tree::at(&scratch.folder("other/x")).file("victim", days(9));
+    symlink("../other", allowed.join("link")).unwrap();
+    let section = |path: &Path| format!("[files.a]\npath = {path:?}\nmax-age = '1d'\n");
+    let config = scratch.config(&section(&allowed.join("link/x")));
+    let text = fs::read_to_string(config)
+        .unwrap()
+        .replace("[host]", &format!("[host]\nallow-roots = [{allowed:?}]"));
+    let config = scratch.file("maint.toml", &text);
+    Tool::prune(&config).exits(4).says("outside allow-roots");
+    assert!(outside.has("victim"));
+    // And a detour through a forbidden place does not forbid where it ends.
+    let inside = Tree::at(&allowed.join("y")).file("old", days(9));
+    symlink(format!("/etc/..{}", allowed.display()), scratch.path().join("detour")).unwrap();
+    let config = scratch.file("maint.toml", &text.replace("allowed/link/x", "detour/y"));
+    Tool::prune(&config).exits(0);
+    assert!(!inside.has("old"));
+}
+
+#[test]
+fn what_maint_remembers_is_no_root() {
+    let scratch = Scratch::new();
+    let state = Tree::at(&scratch.folder("state")).file("prune-images/old", days(9));
+    for path in [state.root().to_owned(), state.path("prune-images"), scratch.folder("run")] {
+        let config = scratch.config(&format!("[files.a]\npath = {path:?}\nmax-age = '1d'\n"));
+        Tool::prune(&config).exits(4).says("maint itself");
+    }
+    assert!(state.has("prune-images/old"));
+}
+
+#[test]
+fn few_open_files_are_enough() {
+    let scratch = Scratch::new();
+    let mut tree = Tree::at(&scratch.folder("tree"));
+    for level in 0..120 {
+        let folder = "d/".repeat(level);
+        tree = tree.file(format!("{folder}old"), days(9)).file(format!("{folder}side/old"), days(9));
+    }
+    let limit = ["prlimit", "--nofile=64:64"];
+    let done = Tool::wrapped("prune-images", &limit)
+        .env("HOME", scratch.path())
+        .env("MAINT_CONFIG", scratch.config(""));
+    let done = done.args("--json --workers 2 --max-age 1d --path").arg(tree.root()).exits(0);
+    assert_eq!(deleted(&done), 240);
+}
+
+#[test]
+fn a_planted_private_folder_leads_nowhere() {
+    let scratch = Scratch::new();
+    let outside = scratch.folder("outside");
+    let tree = Tree::at(&scratch.folder("tree")).file("old", days(9));
+    let plant = |owner: u32| {
+        let hand = tree.path(".maint/0");
+        fs::create_dir_all(&hand).unwrap();
+        fs::write(hand.join("intent"), b"maint-intent-1\x001\0\0../../outside/evil\0").unwrap();
+        fs::write(hand.join("0-1-1-1-1"), "payload").unwrap();
+        for path in [tree.path(".maint"), hand.clone(), hand.join("intent"), hand.join("0-1-1-1-1")] {
+            std::os::unix::fs::chown(&path, Some(owner), None).unwrap();
+        }
+        for path in [tree.path(".maint"), hand] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+        }
+    };
+    plant(12345);
+    let done = prune(tree.root(), "").exits(1);
+    done.says("another user's, or open to others");
+    assert_eq!((deleted(&done), &done.json()["totals"]["unclaimed"]), (1, &1.into()));
+    assert!(tree.has(".maint/0/0-1-1-1-1"), "what is not ours is left alone");
+    // Even as our own it does not lead out, and nothing is lost.
+    plant(0);
+    prune(tree.root(), "").exits(1).says("nobody knows where it came from");
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(tree.path(".maint/found")).unwrap().count(), 1);
+    // Nothing to wait for, and nothing without end.
+    fs::remove_file(tree.path(".maint/0/intent")).unwrap();
+    nix::unistd::mkfifo(&tree.path(".maint/0/intent"), Mode::S_IRWXU).unwrap();
+    let tree = tree.file("older", days(30));
+    assert_eq!(deleted(&prune(tree.root(), "--workers 1").exits(1)), 1);
 }

@@ -72,7 +72,7 @@ fn a_claim_that_was_not_condemned_is_put_back() {
     fs::write(hand.join("77-abc-5-10-0"), "whose").unwrap();
     let done = Tool::prune(&config).arg("--json").exits(1);
     assert_eq!(fs::read_to_string(tree.path("d/fresh")).unwrap(), "fresh");
-    done.says("tell the origin of");
+    done.says("nobody knows where it came from");
     let found: Vec<_> = fs::read_dir(tree.path(".maint/found"))
         .unwrap()
         .map(|f| fs::read_to_string(f.unwrap().path()).unwrap())
@@ -82,27 +82,95 @@ fn a_claim_that_was_not_condemned_is_put_back() {
 }
 
 #[test]
-fn a_claim_gives_way_to_a_newer_file_of_its_name() {
+fn a_claim_gives_way_to_a_newer_file_of_its_name_and_is_not_lost() {
     let scratch = Scratch::new();
     let tree = Tree::at(&scratch.folder("tree")).file("d/kept", 0);
     let config = scratch.config(&format!("[files.a]\npath = {:?}\nmax-age = '1d'\n", tree.root()));
     Tool::prune(&config).exits(0);
     let hand = tree.path(".maint/0");
-    fs::write(hand.join("intent"), b"maint-intent-1\x002\0d\0name\0older\0").unwrap();
-    fs::write(hand.join("0-abc-5-10-0"), "replaced").unwrap();
-    fs::write(hand.join("1-abc-5-10-0"), "newest").unwrap();
-    maint_tests::set_age(&hand.join("0-abc-5-10-0"), 100);
+    fs::write(hand.join("intent"), b"maint-intent-1\x001\0d\0name\0").unwrap();
+    fs::write(hand.join("0-abc-5-10-0"), "claimed").unwrap();
     fs::write(tree.path("d/name"), "newer").unwrap();
-    fs::write(tree.path("d/older"), "older").unwrap();
-    maint_tests::set_age(&tree.path("d/older"), 100);
-    Tool::prune(&config).exits(1);
+    Tool::prune(&config).exits(1).says("its name is taken; it waits as .maint/found/0-name");
     assert_eq!(fs::read_to_string(tree.path("d/name")).unwrap(), "newer");
-    assert_eq!(
-        fs::read_to_string(tree.path("d/older")).unwrap(),
-        "older",
-        "what stands there is not ours to take"
-    );
-    assert_eq!(fs::read_to_string(tree.path(".maint/found/0-older")).unwrap(), "newest");
+    assert_eq!(fs::read_to_string(tree.path(".maint/found/0-name")).unwrap(), "claimed");
+}
+
+#[test]
+fn claims_are_finished_whatever_the_section_says_now() {
+    let scratch = Scratch::new();
+    let tree = Tree::at(&scratch.folder("tree")).file("d/kept", 0);
+    let section = format!("[files.a]\npath = {:?}\nmax-age = '1d'\n", tree.root());
+    Tool::prune(&scratch.config(&section)).exits(0);
+    fs::write(tree.path(".maint/0/intent"), b"maint-intent-1\x001\0d\0fresh\0").unwrap();
+    fs::write(tree.path(".maint/0/0-abc-5-10-0"), "fresh").unwrap();
+    Tool::prune(&scratch.config(&(section + "private = true\n"))).exits(0).says("recovered");
+    assert_eq!(fs::read_to_string(tree.path("d/fresh")).unwrap(), "fresh");
+}
+
+#[test]
+fn killed_between_a_folder_and_the_one_above_the_next_run_goes_on_upwards() {
+    for step in 1..=6 {
+        let scratch = Scratch::new();
+        let tree = Tree::at(&scratch.folder("tree"))
+            .file("a/b/c/1", days(9))
+            .file("a/b/c/2", days(9))
+            .file("new", 0);
+        let config = scratch.config(&format!("[files.a]\npath = {:?}\nmax-age = '1d'\n", tree.root()));
+        let inject = format!("inject=unlinkat:signal=SIGKILL:when={step}");
+        let strace = ["strace", "-f", "-o", "/dev/null", "-e", &inject];
+        Tool::wrapped("prune-images", &strace).arg("-c").arg(&config).args("--workers 1").run();
+        Tool::prune(&config).exits(0);
+        assert!(!tree.has("a") && tree.has("new"), "killed at unlinkat {step}");
+        let audit = fs::read_to_string(scratch.path().join("audit.jsonl")).unwrap();
+        let events = audit.matches("\"event\":\"removed\"").count();
+        assert!(events >= 1, "step {step}: {audit}");
+        assert!(audit.contains("folder-removed"), "step {step}: {audit}");
+    }
+}
+
+#[test]
+fn an_interrupted_run_is_no_success() {
+    let scratch = Scratch::new();
+    let tree =
+        (0..20_000).fold(Tree::at(&scratch.folder("tree")), |tree, n| tree.sized(format!("{n}"), days(9), 0));
+    let other = Tree::at(&scratch.folder("other")).file("old", days(9));
+    let section = |name: &str, tree: &Tree| {
+        format!(
+            "[files.{name}]\npath = {:?}\nmax-age = '1d'\nguard = {{ max-share = '100%' }}\n",
+            tree.root()
+        )
+    };
+    let config = scratch.config(&(section("z", &tree) + &section("a", &other)));
+    let mut child = Tool::prune(&config).args("--workers 1").start();
+    until_it_removes(tree.root(), 20_000);
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap()),
+        nix::sys::signal::Signal::SIGINT,
+    )
+    .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(other.has("old"), "sections run in the order of the file, and none after the signal");
+    let metrics = fs::read_to_string(scratch.path().join("metrics/maint-prune-images.prom")).unwrap();
+    assert!(!metrics.contains("success_timestamp"), "{metrics}");
+    Tool::prune(&config).args("--every 1d").exits(0).says("2 sections");
+    assert!(files_older_than(tree.root(), &[], days(1)).is_empty() && !other.has("old"));
+}
+
+#[test]
+fn two_users_of_one_root_meet_each_other() {
+    let scratch = Scratch::new();
+    let tree = Tree::at(&scratch.folder("tree")).file("old", days(9));
+    std::os::unix::fs::chown(tree.root(), Some(65534), Some(65534)).unwrap();
+    let home = scratch.folder("home");
+    std::os::unix::fs::chown(&home, Some(65534), Some(65534)).unwrap();
+    let held = fs::File::open(tree.root()).unwrap();
+    held.lock().unwrap();
+    for wrapper in [&["env"][..], &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]] {
+        let run = Tool::wrapped("prune-images", wrapper).env("HOME", &home).env("XDG_RUNTIME_DIR", &home);
+        run.env("MAINT_CONFIG", "").args("--max-age 1d --path").arg(tree.root()).exits(75);
+    }
+    assert!(tree.has("old"));
 }
 
 /// Waits until a run has taken the first of so many files.

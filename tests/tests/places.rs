@@ -101,6 +101,36 @@ fn a_corrupt_history_is_set_aside() {
 }
 
 #[test]
+fn a_history_that_is_damaged_further_in_is_set_aside_too() {
+    let host = host();
+    Tool::prune(&host.config).exits(0);
+    let path = host.place("state/prune-images/history.db");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[4096..].fill(0x5a);
+    fs::write(&path, bytes).unwrap();
+    let _ = host.tree.clone().file("d/old", days(9));
+    host.does_its_work_and_says_once("is corrupt: it is kept as");
+    Tool::prune(&host.config).arg("--history").exits(0).says("1 file removed");
+}
+
+#[test]
+fn others_may_look_at_the_history_and_change_nothing() {
+    let host = host();
+    Tool::prune(&host.config).exits(0);
+    let path = host.place("state/prune-images/history.db");
+    let before = fs::read(&path).unwrap();
+    for folder in ["state", "state/prune-images"] {
+        fs::set_permissions(host.place(folder), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    let look = || Tool::wrapped("prune-images", &other).arg("-c").arg(&host.config).arg("--history");
+    look().exits(3).warns("cannot be read");
+    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    look().exits(0).says("1 file removed");
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
 fn a_history_of_a_newer_version_is_left_alone() {
     let host = host();
     let path = host.scratch.folder("state/prune-images").join("history.db");
@@ -162,6 +192,28 @@ fn the_audit_log_takes_refuge_and_is_folded_in_later() {
 }
 
 #[test]
+fn an_audit_log_that_fills_up_in_mid_line_stays_readable() {
+    let host = host();
+    let text = fs::read_to_string(&host.config).unwrap().replace("audit.jsonl", "audit/audit.jsonl");
+    let config = host.scratch.file("maint.toml", &text);
+    let disk = Mounted::tmpfs(&host.place("audit"), 16);
+    let tree = (0..100).fold(host.tree.clone(), |tree, n| tree.file(format!("d{}/f{n}", n % 10), days(9)));
+    Tool::prune(&config).args("a --workers 1 --force max-share").exits(0);
+    let grown = std::process::Command::new("mount").args(["-o", "remount,size=1m"]).arg(disk.at()).status();
+    assert!(grown.unwrap().success());
+    let tree = tree.file("late", days(9));
+    Tool::prune(&config).exits(0);
+    let log = fs::read_to_string(host.place("audit/audit.jsonl")).unwrap();
+    let events: Vec<serde_json::Value> =
+        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let removed: Vec<&str> =
+        events.iter().filter(|e| e["event"] == "removed").map(|e| e["path"].as_str().unwrap()).collect();
+    let distinct: std::collections::HashSet<&&str> = removed.iter().collect();
+    assert_eq!((removed.len(), distinct.len()), (102, 102), "each file once");
+    drop((disk, tree));
+}
+
+#[test]
 fn nothing_goes_that_cannot_be_accounted_for() {
     let host = host();
     let text = fs::read_to_string(&host.config).unwrap().replace("audit.jsonl", "audit/audit.jsonl");
@@ -200,7 +252,7 @@ fn a_private_folder_that_is_not_private_is_not_used() {
     let host = host();
     fs::create_dir(host.tree.path(".maint")).unwrap();
     std::os::unix::fs::chown(host.tree.path(".maint"), Some(12345), None).unwrap();
-    let done = Tool::prune(&host.config).arg("--json").exits(0);
+    let done = Tool::prune(&host.config).arg("--json").exits(1);
     assert_eq!(done.json()["totals"]["unclaimed"], 1);
     assert!(!host.tree.has("d/old"));
     assert_eq!(fs::read_dir(host.tree.path(".maint")).unwrap().count(), 0);

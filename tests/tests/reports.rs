@@ -20,7 +20,7 @@ fn too_large_a_share_is_refused_until_it_is_forced_once() {
     let refused = Tool::prune(&config).exits(4);
     refused
         .says("195 of 200 files would go, more than max-share 95%")
-        .says("run once with --force max-share");
+        .says("if that is right, once: prune-images live --force max-share");
     Tool::prune(&config).arg("-n").exits(4).says("REFUSED");
     assert_eq!(refused.stderr, "", "the report says it, and says it once");
     let listed = Tool::prune(&config).arg("--list").exits(4);
@@ -97,9 +97,16 @@ fn every_runs_only_what_is_due() {
     // What was not done successfully is due.
     let tree = tree.file("third.jpg", days(9));
     let db = rusqlite::Connection::open(scratch.path().join("state/prune-images/history.db")).unwrap();
-    db.execute("UPDATE targets SET status = 'warning'", []).unwrap();
+    db.execute("UPDATE targets SET succeeded = 0", []).unwrap();
     Tool::prune(&config).args("--every 1h").exits(0);
     assert!(!tree.has("third.jpg"));
+    // A limit or another age is not the whole policy.
+    db.execute("UPDATE targets SET succeeded = 0", []).unwrap();
+    let tree = tree.file("fourth.jpg", days(9)).file("fifth.jpg", days(9));
+    Tool::prune(&config).args("live --limit 1").exits(0);
+    Tool::prune(&config).args("live --max-age 900d").exits(0);
+    Tool::prune(&config).args("--every 1h").exits(0);
+    assert!(!tree.has("fourth.jpg") && !tree.has("fifth.jpg"));
 }
 
 #[test]
@@ -110,6 +117,72 @@ fn a_dry_run_is_not_remembered() {
     assert!(!scratch.path().join("state").exists() && !scratch.path().join("run").exists());
     assert!(!scratch.path().join("audit.jsonl").exists() && !tree.has(".maint"));
     Tool::prune(&config).arg("--history").exits(0).says("has not run yet");
+}
+
+#[test]
+fn a_report_that_does_not_arrive_is_no_success() {
+    let scratch = Scratch::new();
+    let (tree, config) = host(&scratch, 20, 10);
+    let program = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("prune-images");
+    let to_full = |more: &str| {
+        let shell = format!("\"$0\" -c \"$1\" {more} >/dev/full");
+        let output = std::process::Command::new("sh")
+            .arg("-c")
+            .arg(shell)
+            .arg(&program)
+            .arg(&config)
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for (words, code) in
+        [("--list", 2), ("--print0", 2), ("-n", 1), ("--json -n", 1), ("--check-config", 1), ("--version", 1)]
+    {
+        let (exit, said) = to_full(words);
+        assert_eq!(exit, Some(code), "{words}: {said}");
+        assert!(said.contains("No space left on device"), "{words}: {said}");
+    }
+    assert!(tree.has("0.jpg"));
+    assert_eq!(to_full("").0, Some(1));
+    assert!(!tree.has("0.jpg"), "a run that cannot report still does its work");
+}
+
+#[test]
+fn a_dry_section_among_real_ones_is_told_apart() {
+    let scratch = Scratch::new();
+    let tree = Tree::at(&scratch.folder("tree"))
+        .file("real/old", days(9))
+        .file("dry/old", days(9))
+        .file("dry/old2", days(9));
+    let section = |name: &str| format!("[files.{name}]\npath = {:?}\nmax-age = '1d'\n", tree.path(name));
+    let config = scratch.config(&format!("{}dry-run = true\n{}", section("dry"), section("real")));
+    let done = Tool::prune(&config).exits(0);
+    done.says("1 of 1 file removed, 4.0 KiB freed; dry: 2 of 2 files would go, 8.0 KiB would come free");
+    assert!(!done.stdout.contains("nothing has been changed"), "{}", done.stdout);
+    assert!(tree.has("dry/old") && !tree.has("real/old"));
+}
+
+#[test]
+fn what_failed_is_told_wherever_somebody_looks() {
+    let scratch = Scratch::new();
+    let (tree, config) = host(&scratch, 20, 10);
+    let log = scratch.path().join("maint.log");
+    let text = fs::read_to_string(&config).unwrap() + &format!("[log]\nfile = {log:?}\n");
+    let config = scratch.file("maint.toml", &text);
+    let immutable = |sign: &str| {
+        let chattr =
+            std::process::Command::new("chattr").arg(format!("{sign}i")).arg(tree.path("3.jpg")).status();
+        assert!(chattr.unwrap().success());
+    };
+    immutable("+");
+    Tool::prune(&config).arg("--cron").exits(1).is_silent();
+    immutable("-");
+    let lines = fs::read_to_string(&log).unwrap();
+    assert!(
+        lines.contains(&format!("warn: live: cannot remove {}", tree.path("3.jpg").display())),
+        "{lines}"
+    );
+    assert!(lines.contains("info: live: warning, 9 files removed"), "{lines}");
 }
 
 #[test]

@@ -12,13 +12,13 @@ use crate::{
 pub struct Plan {
     rules: Rules,
     totals: Tally,
-    found: u64,
+    judged: u64,
 }
 
 impl Plan {
     /// The plan that rules make of a survey. A pure function: the same survey gives the same plan.
     pub fn new(rules: Rules, survey: &Survey) -> Self {
-        Self { rules, totals: survey.condemned, found: survey.found.files }
+        Self { rules, totals: survey.condemned, judged: survey.judged() }
     }
 
     /// What would go.
@@ -56,7 +56,7 @@ pub enum Refusal {
     MaxShare {
         /// Files that would go.
         condemned: u64,
-        /// Files found.
+        /// Files that the policy had a say in.
         found: u64,
         /// The limit.
         share: Share,
@@ -83,9 +83,18 @@ impl Guard {
     /// The share that holds where a target says nothing.
     pub const DEFAULT_SHARE: Share = Share::from_percent(95);
 
+    /// The same guard with one limit lifted, by its name.
+    #[must_use]
+    pub fn without(self, name: &str) -> Self {
+        match name {
+            Self::MAX_SHARE => Self { max_share: None },
+            _ => self,
+        }
+    }
+
     /// Lets a plan pass, for at most `limit` files, or says why not.
     pub fn approve(self, plan: Plan, limit: Option<u64>) -> Result<Approved, Refusal> {
-        let (condemned, found) = (plan.totals.files, plan.found);
+        let (condemned, found) = (plan.totals.files, plan.judged);
         if let Some(share) = self.max_share
             && found > Self::SMALL
             && share.is_exceeded_by(condemned, found)
@@ -130,7 +139,7 @@ mod tests {
             settle_by: SettleBy::Mtime,
         };
         let tally = |files| Tally { files, size: 0, frees: 0 };
-        Plan { rules: policy.at(Timestamp::from_seconds(0)), totals: tally(condemned), found }
+        Plan { rules: policy.at(Timestamp::from_seconds(0)), totals: tally(condemned), judged: found }
     }
 
     fn passes(condemned: u64, found: u64, share: Option<&str>) -> bool {

@@ -30,6 +30,11 @@ impl Progress {
         self.removed.load(Ordering::Relaxed)
     }
 
+    /// A second walk begins.
+    pub fn begin_again(&self) {
+        self.scanned.store(0, Ordering::Relaxed);
+    }
+
     fn add(&self, scanned: u64, removed: u64) {
         self.scanned.fetch_add(scanned, Ordering::Relaxed);
         self.removed.fetch_add(removed, Ordering::Relaxed);
@@ -61,6 +66,11 @@ impl Errors {
         self.total += other.total;
         let room = Self::MOST.saturating_sub(self.kept.len());
         self.kept.extend(other.kept.into_iter().take(room));
+    }
+
+    /// Those of a list.
+    pub fn of(list: Vec<FsError>) -> Self {
+        Self { total: list.len() as u64, kept: list }
     }
 
     /// Those that were kept.

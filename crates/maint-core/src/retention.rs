@@ -1,8 +1,9 @@
 //! What has had its day. A policy is a value; with `now` it becomes rules, and rules answer for one look
 //! at a time, with a reason. No clock is read and nothing is touched here.
 //!
-//! A new policy enters in three places of this file: a field of [`Policy`], a reason, and a line of
-//! [`Rules::judge`].
+//! A new policy enters here as a field of [`Policy`], a kind of [`Condemned`] and a line of
+//! [`Rules::judge`]; what only a survey can tell (which are the newest, how much there is) enters where
+//! [`crate::plan::Plan`] is made of rules and survey.
 
 use crate::{
     entry::{Entry, Kind},
@@ -96,6 +97,18 @@ impl Kept {
     }
 }
 
+impl Condemned {
+    /// How many kinds of reasons there are.
+    pub const KINDS: usize = 1;
+
+    /// Its place among [`Policy::reasons`].
+    pub const fn kind(self) -> usize {
+        match self {
+            Self::Older { .. } => 0,
+        }
+    }
+}
+
 impl fmt::Display for Condemned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -112,7 +125,12 @@ impl Policy {
 
     /// The policy in a person's words.
     pub fn describe(&self) -> String {
-        format!("older than {}", self.max_age)
+        self.reasons().join(" or ")
+    }
+
+    /// Why files go, one sentence for each kind of [`Condemned`].
+    pub fn reasons(&self) -> [String; Condemned::KINDS] {
+        [format!("older than {}", self.max_age)]
     }
 }
 

@@ -18,8 +18,8 @@ pub struct Select {
 pub enum Named {
     /// The policy judges it; it matched this pattern first (0 when there is none to match).
     Wanted(u16),
-    /// It matches, but `exclude` protects it.
-    Excluded,
+    /// It matches this pattern, but `exclude` protects it.
+    Excluded(u16),
     /// It is not this target's business.
     Foreign,
 }
@@ -33,7 +33,7 @@ impl Select {
         };
         match first.and_then(|n| u16::try_from(n).ok()) {
             None => Named::Foreign,
-            Some(_) if self.excludes(folder, name) => Named::Excluded,
+            Some(pattern) if self.excludes(folder, name) => Named::Excluded(pattern),
             Some(pattern) => Named::Wanted(pattern),
         }
     }
@@ -78,7 +78,7 @@ mod tests {
         let select = select(&["*.jpg"], &["best", "2026/**"], None);
         assert!(!select.enters(b"", b"best", 1) && !select.enters(b"x", b"best", 2));
         assert!(select.enters(b"", b"2026", 1), "only what lies below it is named");
-        assert_eq!(select.file(b"2026", b"a.jpg"), Named::Excluded);
+        assert_eq!(select.file(b"2026", b"a.jpg"), Named::Excluded(0));
         assert_eq!(select.file(b"", b"a.jpg"), Named::Wanted(0));
     }
 

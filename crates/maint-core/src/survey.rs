@@ -58,9 +58,9 @@ impl KeptTally {
         Kept::ALL.into_iter().zip(self.0).filter(|(_, n)| *n > 0)
     }
 
-    /// All of them.
-    pub fn total(&self) -> u64 {
-        self.0.iter().sum()
+    /// How many stayed for one reason.
+    pub fn get(&self, why: Kept) -> u64 {
+        self.0[why as usize]
     }
 }
 
@@ -79,7 +79,11 @@ impl Links {
         let mut left_of = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let left = left_of.entry(look.inode).or_insert(look.links);
         *left = left.saturating_sub(1);
-        if *left == 0 { look.allocated } else { 0 }
+        if *left > 0 {
+            return 0;
+        }
+        left_of.remove(&look.inode);
+        look.allocated
     }
 }
 
@@ -122,9 +126,18 @@ impl Survey {
     }
 
     /// Notes a match that needed no look.
-    pub fn add_unseen(&mut self, why: Kept) {
+    pub fn add_unseen(&mut self, pattern: u16, why: Kept) {
         self.found.files += 1;
+        if let Some(n) = self.by_pattern.get_mut(usize::from(pattern)) {
+            *n += 1;
+        }
         self.kept.add(why);
+    }
+
+    /// Files that the policy had a say in: a share is a share of these.
+    pub fn judged(&self) -> u64 {
+        let out_of_reach = [Kept::Excluded, Kept::NotAFile, Kept::MountPoint].map(|why| self.kept.get(why));
+        self.found.files - out_of_reach.iter().sum::<u64>()
     }
 
     /// Joins what two workers saw.

@@ -64,6 +64,11 @@ fn push_hex(shown: &mut String, byte: u8) {
     let _ = write!(shown, "\\x{byte:02x}");
 }
 
+/// `root/folder/name`; folder and name may be empty.
+pub fn absolute(root: &[u8], folder: &[u8], name: &[u8]) -> Vec<u8> {
+    [root, folder, name].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(&b'/')
+}
+
 /// `1 file`, `2 files`.
 pub fn count(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(n), if n == 1 { "" } else { "s" })

@@ -39,12 +39,12 @@ pub struct Universal {
     #[arg(long, value_name = "DURATION")]
     pub every: Option<Span>,
     /// Check the configuration, say what each section means, and touch nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["names", "json", "format"])]
     pub check_config: bool,
     /// Show the last runs of this tool and do nothing else
-    #[arg(long, value_name = "RUNS", num_args = 0..=1, default_missing_value = "10")]
+    #[arg(long, value_name = "RUNS", num_args = 0..=1, require_equals = true, default_missing_value = "10", conflicts_with_all = ["names", "json", "format"])]
     pub history: Option<u32>,
-    /// Say more on standard error; twice for every decision
+    /// Say more on standard error; twice for every removal
     #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
     /// Say only errors on standard error
@@ -115,9 +115,9 @@ impl Universal {
     pub(crate) fn screen_level(&self) -> log::LevelFilter {
         use log::LevelFilter;
         match (self.log_level, self.verbose) {
-            // What matters is printed at the end, when it is known whether anything does.
-            _ if self.cron => LevelFilter::Off,
             (Some(level), _) => level.into(),
+            // What matters is printed at the end, when it is known whether anything does.
+            (None, 0) if self.cron => LevelFilter::Off,
             _ if self.quiet => LevelFilter::Error,
             (None, 0) => LevelFilter::Warn,
             (None, 1) => LevelFilter::Info,
@@ -133,10 +133,5 @@ impl Removing {
         let processors = || std::thread::available_parallelism().map_or(1, |n| n.get().min(MOST_BY_DEFAULT));
         let asked = self.workers.and_then(|n| usize::try_from(n).ok());
         Workers::new(asked.unwrap_or_else(processors))
-    }
-
-    /// Whether a guard is lifted.
-    pub fn forces(&self, guard: &str) -> bool {
-        self.force.iter().any(|name| name == guard)
     }
 }

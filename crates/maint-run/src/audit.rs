@@ -5,20 +5,21 @@
 //! memory: all of them at first, then one for each batch. The next run folds them in. Only when neither
 //! place takes a line does a run refuse to remove anything.
 
-use crate::{clock, places::Places, report::Target};
+use crate::{clock, places::Places};
 use maint_core::{
+    entry::Look,
     prune::{Batch, Doomed, Fate, Ledger, LedgerError},
-    text::printable,
+    text::{absolute, printable},
     time::Timestamp,
 };
 use serde::Serialize;
 use std::{
     ffi::CStr,
     fs::{DirBuilder, File, OpenOptions},
-    io::{self, Read as _, Seek as _, Write as _},
+    io::{self, Read as _, Write as _},
     os::unix::{
         ffi::OsStrExt as _,
-        fs::{DirBuilderExt as _, OpenOptionsExt as _},
+        fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _},
     },
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -37,11 +38,18 @@ pub struct Audit {
 enum Sink {
     Unopened,
     Log(File),
-    /// The file in the runtime folder, and the bytes that are in it.
-    Refuge(File, u64),
+    /// The file in the runtime folder, the bytes that are in it, and how many writes ago the log was last
+    /// asked.
+    Refuge {
+        file: File,
+        length: u64,
+        writes: u32,
+    },
     None,
 }
 
+/// So many writes to the refuge later the log is asked again: removals make room.
+const ASK_AGAIN: u32 = 256;
 /// From here on the refuge takes one line for each batch …
 const FULL_LINES: u64 = 4 << 20;
 /// … and here it ends.
@@ -74,6 +82,7 @@ enum Event<'a> {
     },
     FolderRemoved {
         path: String,
+        folders: u64,
     },
     /// Of a whole batch, where there is no room for more.
     RemovedMany {
@@ -90,54 +99,50 @@ impl Audit {
     }
 
     /// The ledger of one target below `root`.
-    pub fn ledger<'a>(&'a self, target: &'a Target, root: &'a Path) -> impl Ledger + 'a {
-        TargetLedger { audit: self, target: &target.name, root: root.as_os_str().as_bytes() }
+    pub fn ledger<'a>(&'a self, target: &'a str, root: &'a Path) -> impl Ledger + 'a {
+        TargetLedger { audit: self, target, root: root.as_os_str().as_bytes() }
     }
 
-    /// Opens the log, and folds in what an earlier run could not write there.
+    /// Opens the log, and folds in what could not be written there.
     fn open(&self) -> Sink {
-        match open_log(&self.path) {
-            Ok(mut log) => {
-                if let Err(error) = self.fold_in(&mut log) {
-                    log::warn!("audit lines of an earlier run stay in {}: {error}", show(&self.refuge_path));
-                }
-                Sink::Log(log)
-            }
+        match self.open_log() {
+            Ok(log) => Sink::Log(log),
             Err(error) => self.take_refuge(&error),
         }
     }
 
-    fn fold_in(&self, log: &mut File) -> io::Result<()> {
-        let mut refuge = match OpenOptions::new().read(true).write(true).open(&self.refuge_path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+    fn open_log(&self) -> io::Result<File> {
+        let mut log = open_log(&self.path)?;
+        let mut refuge = match OpenOptions::new().read(true).append(true).open(&self.refuge_path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(log),
             opened => opened?,
         };
         let mut lines = Vec::new();
         refuge.read_to_end(&mut lines)?;
-        if lines.is_empty() {
-            return Ok(());
+        if !lines.is_empty() {
+            append(&mut log, &lines)?;
+            log.sync_data()?;
+            refuge.set_len(0)?;
         }
-        log.write_all(&lines)?;
-        log.sync_data()?;
-        refuge.set_len(0)
+        Ok(log)
     }
 
     fn take_refuge(&self, why: &io::Error) -> Sink {
-        let opened = OpenOptions::new().create(true).append(true).mode(0o640).open(&self.refuge_path);
-        match opened.and_then(|mut file| Ok((file.seek(io::SeekFrom::End(0))?, file))) {
+        let opened =
+            OpenOptions::new().create(true).read(true).append(true).mode(0o640).open(&self.refuge_path);
+        match opened.and_then(|mut file| Ok((heal(&mut file)?, file))) {
             Ok((length, file)) => {
                 log::warn!(
                     "{} takes no line ({why}): they go to {} for now",
                     show(&self.path),
                     show(&self.refuge_path)
                 );
-                Sink::Refuge(file, length)
+                Sink::Refuge { file, length, writes: 0 }
             }
             Err(error) => {
+                let (log, refuge) = (show(&self.path), show(&self.refuge_path));
                 log::error!(
-                    "no audit line can be written, neither to {} ({why}) nor to {} ({error})",
-                    show(&self.path),
-                    show(&self.refuge_path)
+                    "no audit line can be written, neither to {log} ({why}) nor to {refuge} ({error})"
                 );
                 Sink::None
             }
@@ -150,20 +155,30 @@ impl Audit {
         if matches!(*sink, Sink::Unopened) {
             *sink = self.open();
         }
+        if let Sink::Refuge { length, writes, .. } = &mut *sink {
+            *writes += 1;
+            if (*writes % ASK_AGAIN == 0 || *length + lines.len() as u64 > REFUGE_SIZE)
+                && let Ok(log) = self.open_log()
+            {
+                *sink = Sink::Log(log);
+            }
+        }
         if let Sink::Log(log) = &mut *sink {
-            match log.write_all(lines) {
+            match append(log, lines) {
                 Ok(()) => return Ok(()),
                 Err(error) => *sink = self.take_refuge(&error),
             }
         }
-        let nowhere =
-            || LedgerError(io::Error::other("neither the audit log nor the runtime folder takes a line"));
-        let Sink::Refuge(file, length) = &mut *sink else { return Err(nowhere()) };
+        let nowhere = |why: &str| {
+            let (log, refuge) = (show(&self.path), show(&self.refuge_path));
+            LedgerError(io::Error::other(format!("{log} takes no line, and {refuge} {why}")))
+        };
+        let Sink::Refuge { file, length, .. } = &mut *sink else { return Err(nowhere("takes none either")) };
         let lines = if *length + lines.len() as u64 <= FULL_LINES { lines } else { short };
         if *length + lines.len() as u64 > REFUGE_SIZE {
-            return Err(nowhere());
+            return Err(nowhere("is as long as it may be"));
         }
-        file.write_all(lines).map_err(LedgerError)?;
+        append(file, lines).map_err(|error| nowhere(&format!("takes none either ({error})")))?;
         *length += lines.len() as u64;
         Ok(())
     }
@@ -178,16 +193,39 @@ impl Audit {
     }
 }
 
+/// Adds whole lines or nothing: what a full disk cut short is taken back.
+fn append(file: &mut File, lines: &[u8]) -> io::Result<()> {
+    let before = file.metadata()?.len();
+    file.write_all(lines).inspect_err(|_| {
+        let _ = file.set_len(before);
+    })
+}
+
+/// Ends a line that a kill cut short, so that the next one stands alone. Gives the length.
+fn heal(file: &mut File) -> io::Result<u64> {
+    let length = file.metadata()?.len();
+    let mut last = [b'\n'];
+    if length > 0 {
+        file.read_exact_at(&mut last, length - 1)?;
+    }
+    if last != [b'\n'] {
+        file.write_all(b"\n")?;
+    }
+    Ok(length)
+}
+
 fn open_log(path: &Path) -> io::Result<File> {
-    let open = || OpenOptions::new().create(true).append(true).mode(0o640).open(path);
-    match open() {
+    let open = || OpenOptions::new().create(true).read(true).append(true).mode(0o640).open(path);
+    let mut log = match open() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // The folder is made if the one above it is there.
             DirBuilder::new().mode(0o750).create(path.parent().unwrap_or(path))?;
-            open()
+            open()?
         }
-        opened => opened,
-    }
+        opened => opened?,
+    };
+    heal(&mut log)?;
+    Ok(log)
 }
 
 fn show(path: &Path) -> String {
@@ -209,15 +247,20 @@ impl TargetLedger<'_> {
         }
     }
 
+    /// An absolute path; of one that no program could open in one piece, beginning and end.
     fn path(&self, folder: &[u8], name: &CStr) -> String {
-        let parts = [self.root, folder, name.to_bytes()];
-        printable(&parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(&b'/'))
+        const LONGEST: usize = 4096;
+        const SHOWN: usize = 1024;
+        let path = absolute(self.root, folder, name.to_bytes());
+        if path.len() <= LONGEST {
+            return printable(&path);
+        }
+        let (start, end) = (&path[..SHOWN], &path[path.len() - SHOWN..]);
+        format!("{}[{} bytes left out]{}", printable(start), path.len() - 2 * SHOWN, printable(end))
     }
 
-    fn removed(&self, folder: &[u8], doomed: &Doomed<'_>, freed: u64) -> Event<'static> {
-        let Doomed { name, look, why } = doomed;
+    fn removed(&self, folder: &[u8], name: &CStr, look: &Look, freed: u64, reason: String) -> Event<'static> {
         let path = self.path(folder, name);
-        let reason = why.to_string();
         log::debug!("removed {path}: {reason}");
         Event::Removed {
             path,
@@ -226,6 +269,15 @@ impl TargetLedger<'_> {
             modified: precise(look.modified),
             inode: look.inode,
             reason,
+        }
+    }
+
+    /// A line after the fact, which nothing can be made to wait for.
+    fn write_one(&self, event: Event<'_>) {
+        let mut line = Vec::new();
+        self.push(&mut line, &clock::rfc3339(clock::now()), event);
+        if let Err(error) = self.audit.write(&line, &line) {
+            log::error!("{error}");
         }
     }
 }
@@ -241,7 +293,7 @@ impl Ledger for TargetLedger<'_> {
         self.audit.write(&lines, &short)
     }
 
-    fn settle(&self, batch: &Batch<'_>, fates: &[Fate]) {
+    fn settle(&self, batch: &Batch<'_>, fates: &[Fate]) -> Result<(), LedgerError> {
         let time = clock::rfc3339(clock::now());
         let mut lines = Vec::with_capacity(256 * batch.files.len());
         let (mut files, mut freed) = (0, 0_u64);
@@ -249,25 +301,29 @@ impl Ledger for TargetLedger<'_> {
             if let Fate::Removed { frees } = fate {
                 files += 1;
                 freed = freed.saturating_add(*frees);
-                self.push(&mut lines, &time, self.removed(batch.folder, doomed, *frees));
+                let Doomed { name, look, why } = doomed;
+                self.push(&mut lines, &time, self.removed(batch.folder, name, look, *frees, why.to_string()));
             }
         }
         let mut short = Vec::new();
         let folder = &self.path(batch.folder, c"");
         self.push(&mut short, &time, Event::RemovedMany { folder, files, freed });
-        if let Err(error) = self.audit.write(&lines, &short) {
-            // The intent is there; the next one will stop the run.
-            log::error!("{error}");
-        }
+        self.audit.write(&lines, &short)
     }
 
-    fn folder_removed(&self, parent: &[u8], name: &CStr) {
-        let mut line = Vec::new();
-        let path = self.path(parent, name);
-        self.push(&mut line, &clock::rfc3339(clock::now()), Event::FolderRemoved { path });
-        if let Err(error) = self.audit.write(&line, &line) {
-            log::error!("{error}");
-        }
+    fn folders_removed(&self, parent: &[u8], name: &CStr, folders: u64) {
+        self.write_one(Event::FolderRemoved { path: self.path(parent, name), folders });
+    }
+
+    fn recovered(&self, folder: &[u8], name: &CStr, last: &Look) {
+        let freed = if last.links <= 1 { last.allocated } else { 0 };
+        self.write_one(self.removed(
+            folder,
+            name,
+            last,
+            freed,
+            "condemned by a run that was killed".to_owned(),
+        ));
     }
 }
 

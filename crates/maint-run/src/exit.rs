@@ -19,18 +19,19 @@ pub enum Status {
     Busy,
 }
 
-/// Status, the word of reports, exit code, and its place among others: the higher wins.
-const TABLE: [(Status, &str, u8, u8); 6] = [
-    (Status::Ok, "ok", 0, 0),
-    (Status::Busy, "busy", 75, 1),
-    (Status::Warning, "warning", 1, 2),
-    (Status::Refused, "refused", 4, 3),
-    (Status::Critical, "critical", 2, 4),
-    (Status::Unknown, "unknown", 3, 5),
+/// Status, the word of reports, exit code, its place among others (the higher wins), and whether
+/// `--cron` keeps quiet about it.
+const TABLE: [(Status, &str, u8, u8, bool); 6] = [
+    (Status::Ok, "ok", 0, 0, true),
+    (Status::Busy, "busy", 75, 1, true),
+    (Status::Warning, "warning", 1, 2, true),
+    (Status::Refused, "refused", 4, 3, false),
+    (Status::Critical, "critical", 2, 4, false),
+    (Status::Unknown, "unknown", 3, 5, false),
 ];
 
 impl Status {
-    fn row(self) -> (Self, &'static str, u8, u8) {
+    fn row(self) -> (Self, &'static str, u8, u8, bool) {
         // Every variant has a row; the test holds it.
         TABLE.into_iter().find(|row| row.0 == self).unwrap_or(TABLE[5])
     }
@@ -43,6 +44,16 @@ impl Status {
     /// The exit code.
     pub fn code(self) -> u8 {
         self.row().2
+    }
+
+    /// Whether `--cron` says nothing about it.
+    pub fn is_quiet(self) -> bool {
+        self.row().4
+    }
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.into_iter().map(|row| row.0)
     }
 
     /// The worse of two.

@@ -1,15 +1,15 @@
-//! What earlier runs did: one SQLite file for each tool, opened only after the work is done.
+//! What earlier runs did: one SQLite file for each tool. It is written after the work is done; only
+//! `--every` has to look at it before.
 //!
 //! A history that cannot be written costs a warning, never the run.
 
 use crate::{
     clock,
-    exit::Status,
     places::make_folder,
     report::{COUNTERS, Report},
 };
 use maint_core::{text::printable, time::Timestamp, units::Span};
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use std::{
     fs::OpenOptions,
     io,
@@ -55,6 +55,7 @@ const MIGRATIONS: [&str; 1] = ["
         run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
         name TEXT NOT NULL,
         status TEXT NOT NULL,
+        succeeded INTEGER NOT NULL,
         ended INTEGER NOT NULL
     );
     CREATE INDEX targets_by_name ON targets (name, run_id);
@@ -73,6 +74,9 @@ const NEWEST: u32 = MIGRATIONS.len() as u32;
 
 /// Runs older than this are forgotten: a year, and enough to compare this month with the same of last year.
 const KEPT: Span = Span::from_seconds(400 * 86_400);
+
+/// How long another run's entry is waited for.
+const BUSY: Duration = Duration::from_secs(5);
 
 /// What a history remembers of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,29 +109,51 @@ pub(crate) struct PastTarget {
 }
 
 impl History {
-    /// Opens the history of a tool, making or migrating it. One that is no database any more is set
-    /// aside, with a warning.
-    pub(crate) fn open(folder: &Path) -> Result<Self, HistoryError> {
-        let path = folder.join("history.db");
-        let shown = show(&path);
-        let failed = |source| HistoryError::Open(shown.clone(), source);
+    /// Opens the history of a tool to look at it: nothing is made, migrated or set aside. `None` when the
+    /// tool has not run yet.
+    pub(crate) fn look(folder: &Path) -> Result<Option<Self>, HistoryError> {
+        let path = file_in(folder);
+        match std::fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(HistoryError::Open(show(&path), error)),
+            Ok(_) => {}
+        }
+        let failed = |source| HistoryError::Sqlite(show(&path), source);
+        let db = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
+        db.busy_timeout(BUSY).map_err(failed)?;
+        Ok(Some(Self { db }))
+    }
+
+    /// Adds a run to the history of a tool, and gives what it knows of every section. The file is made or
+    /// migrated; one that is no sound database any more is set aside, with a warning.
+    pub(crate) fn add(folder: &Path, report: &Report) -> Result<Vec<PastTarget>, HistoryError> {
+        match Self::try_add(folder, report) {
+            Err(HistoryError::Sqlite(shown, error)) if is_corrupt(&error) => {
+                let aside =
+                    set_aside(&file_in(folder)).map_err(|error| HistoryError::Open(shown.clone(), error))?;
+                log::warn!("{shown} is corrupt: it is kept as {}, and a new history begins", show(&aside));
+                Self::try_add(folder, report)
+            }
+            added => added,
+        }
+    }
+
+    fn try_add(folder: &Path, report: &Report) -> Result<Vec<PastTarget>, HistoryError> {
+        let path = file_in(folder);
+        let failed = |source| HistoryError::Open(show(&path), source);
         make_folder(folder).map_err(failed)?;
         // Made here and not by SQLite, for its mode: the group may read what happened.
         OpenOptions::new().append(true).create(true).mode(0o640).open(&path).map_err(failed)?;
-        match Self::open_file(&path) {
-            Err(HistoryError::Sqlite(_, error)) if is_corrupt(&error) => {
-                let aside = set_aside(&path).map_err(failed)?;
-                log::warn!("{shown} is corrupt: it is kept as {}, and a new history begins", show(&aside));
-                Self::open_file(&path)
-            }
-            opened => opened,
-        }
+        let mut history = Self::open_file(&path)?;
+        let wrong = |source| HistoryError::Sqlite(show(&path), source);
+        history.insert(report).map_err(wrong)?;
+        history.last_of_each().map_err(wrong)
     }
 
     fn open_file(path: &Path) -> Result<Self, HistoryError> {
         let failed = |source| HistoryError::Sqlite(show(path), source);
         let mut db = Connection::open(path).map_err(failed)?;
-        db.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
+        db.busy_timeout(BUSY).map_err(failed)?;
         db.pragma_update(None, "foreign_keys", true).map_err(failed)?;
         // Fewer fsyncs on a memory card; a power cut may cost the last run's entry, not the file.
         db.pragma_update(None, "synchronous", "NORMAL").map_err(failed)?;
@@ -141,17 +167,11 @@ impl History {
             step.pragma_update(None, "user_version", to).map_err(failed)?;
             step.commit().map_err(failed)?;
         }
-        // Reads every page's header once: a file that is damaged further in is found before it is needed.
-        db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(failed)?;
         Ok(Self { db })
     }
 
     /// Adds a run, and forgets the oldest.
-    pub(crate) fn add(&mut self, report: &Report) -> Result<(), HistoryError> {
-        self.try_add(report).map_err(|error| HistoryError::Sqlite("the history".to_owned(), error))
-    }
-
-    fn try_add(&mut self, report: &Report) -> rusqlite::Result<()> {
+    fn insert(&mut self, report: &Report) -> rusqlite::Result<()> {
         let step = self.db.transaction()?;
         step.execute(
             "INSERT INTO runs (run, started, seconds, trigger, mode, status, exit_code) VALUES (?, ?, ?, ?, 'normal', ?, ?)",
@@ -167,8 +187,8 @@ impl History {
         let run = step.last_insert_rowid();
         for target in report.targets.iter().filter(|target| !target.dry_run) {
             step.execute(
-                "INSERT INTO targets (run_id, name, status, ended) VALUES (?, ?, ?, ?)",
-                params![run, target.name, target.status.word(), report.ended.seconds],
+                "INSERT INTO targets (run_id, name, status, succeeded, ended) VALUES (?, ?, ?, ?, ?)",
+                params![run, target.name, target.status.word(), target.succeeded(), report.ended.seconds],
             )?;
             let id = step.last_insert_rowid();
             let mut insert = step.prepare("INSERT INTO numbers (target_id, word, value) VALUES (?, ?, ?)")?;
@@ -213,19 +233,18 @@ impl History {
         .collect()
     }
 
-    /// When a section last ended well.
+    /// When a section was last done to its end without any fault.
     pub(crate) fn last_success(&self, name: &str) -> rusqlite::Result<Option<Timestamp>> {
-        let query = "SELECT max(ended) FROM targets WHERE name = ? AND status = ?";
-        let ended: Option<Option<i64>> =
-            self.db.query_row(query, params![name, Status::Ok.word()], |row| row.get(0)).optional()?;
-        Ok(ended.flatten().map(Timestamp::from_seconds))
+        let query = "SELECT max(ended) FROM targets WHERE name = ? AND succeeded";
+        let ended: Option<i64> = self.db.query_row(query, [name], |row| row.get(0))?;
+        Ok(ended.map(Timestamp::from_seconds))
     }
 
     /// The last state of every section that is remembered.
-    pub(crate) fn last_of_each(&self) -> rusqlite::Result<Vec<PastTarget>> {
+    fn last_of_each(&self) -> rusqlite::Result<Vec<PastTarget>> {
         let mut query = self.db.prepare(
             "SELECT t.id, t.name, t.status, t.ended,
-                    (SELECT max(ended) FROM targets g WHERE g.name = t.name AND g.status = 'ok')
+                    (SELECT max(ended) FROM targets g WHERE g.name = t.name AND g.succeeded)
              FROM targets t WHERE t.id = (SELECT max(id) FROM targets o WHERE o.name = t.name) ORDER BY t.name",
         )?;
         let mut numbers =
@@ -285,6 +304,10 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let aside = PathBuf::from(name);
     std::fs::rename(path, &aside)?;
     Ok(aside)
+}
+
+fn file_in(folder: &Path) -> PathBuf {
+    folder.join("history.db")
 }
 
 fn show(path: &Path) -> String {

@@ -20,14 +20,14 @@ pub mod screen;
 pub mod signals;
 
 pub use audit::Audit;
-pub use places::Places;
 pub use run::{Run, UsageError};
 
 use args::CommandLine;
 use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
 use config::{Config, Faults, Source};
 use exit::Status;
-use std::{fmt::Write as _, process::ExitCode};
+use maint_core::text::printable;
+use std::{fmt::Write as _, os::unix::ffi::OsStrExt as _, process::ExitCode};
 
 /// One program.
 pub trait Tool {
@@ -49,10 +49,8 @@ pub trait Tool {
 /// The `main` of every tool.
 pub fn main<T: Tool>() -> ExitCode {
     if asks_only_for_version() {
-        screen::result(&format!("{} {VERSION}\n", T::NAME));
-        return Status::Ok.into();
+        return print(T::NAME, &format!("{} {VERSION}\n", T::NAME)).into();
     }
-    signals::hold();
     match parse::<T>() {
         Ok(line) => match start::<T>(&line) {
             Ok(code) => ExitCode::from(code),
@@ -80,12 +78,20 @@ fn parse<T: Tool>() -> Result<CommandLine<T::Args>, clap::Error> {
     CommandLine::from_arg_matches_mut(&mut matches)
 }
 
+/// Prints a result that is all there is to do.
+fn print(tool: &str, text: &str) -> Status {
+    screen::result(text).map_or_else(
+        |error| {
+            screen::complaint(&format!("{tool}: the result could not be printed: {error}"));
+            Status::Warning
+        },
+        |()| Status::Ok,
+    )
+}
+
 fn tell_usage<T: Tool>(error: &clap::Error) -> ExitCode {
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            screen::result(&error.to_string());
-            Status::Ok.into()
-        }
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => print(T::NAME, &error.to_string()).into(),
         _ => {
             screen::complaint(&format!("{}: {error}", T::NAME));
             Status::Unknown.into()
@@ -104,6 +110,7 @@ fn start<T: Tool>(line: &CommandLine<T::Args>) -> Result<u8, UsageError> {
     if let Some(runs) = line.universal.history {
         return run.show_history(runs);
     }
+    signals::hold();
     signals::listen();
     T::run(&mut run, &line.own)?;
     Ok(run.finish())
@@ -111,9 +118,10 @@ fn start<T: Tool>(line: &CommandLine<T::Args>) -> Result<u8, UsageError> {
 
 fn check_config<T: Tool>(config: &Config, source: &Source) -> Result<u8, UsageError> {
     let described = T::describe(config)?;
-    let files: Vec<String> = config.files().map(|path| path.display().to_string()).collect();
+    let files: Vec<String> = config.files().map(|path| printable(path.as_os_str().as_bytes())).collect();
     if let (Source::Usual(path), []) = (source, files.as_slice()) {
-        return Err(UsageError::new(format!("there is no {}: name a file with --config", path.display())));
+        let shown = printable(path.as_os_str().as_bytes());
+        return Err(UsageError::new(format!("there is no {shown}: name a file with --config")));
     }
     let mut text = format!("{}: correct\n", files.join(", "));
     if described.is_empty() {
@@ -124,6 +132,5 @@ fn check_config<T: Tool>(config: &Config, source: &Source) -> Result<u8, UsageEr
         text += &line;
         text.push('\n');
     }
-    screen::result(&text);
-    Ok(Status::Ok.code())
+    Ok(print(T::NAME, &text).code())
 }

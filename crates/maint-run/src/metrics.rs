@@ -35,7 +35,7 @@ pub(crate) fn render(report: &Report, before: &[PastTarget]) -> String {
 
     let touched = report.targets.iter().filter(|target| !target.dry_run).map(|target| {
         let earlier = before.iter().find(|past| past.name == target.name).and_then(|past| past.succeeded);
-        let succeeded = if target.status == Status::Ok { Some(report.ended.seconds) } else { earlier };
+        let succeeded = if target.succeeded() { Some(report.ended.seconds) } else { earlier };
         PastTarget {
             name: target.name.clone(),
             status: target.status.word().to_owned(),
@@ -48,7 +48,7 @@ pub(crate) fn render(report: &Report, before: &[PastTarget]) -> String {
     let untouched = before.iter().filter(|past| touched.iter().all(|target| target.name != past.name));
     for target in touched.iter().chain(untouched) {
         let labels = format!("{tool},target=\"{}\"", escape(&target.name));
-        for status in ["ok", "warning", "critical", "refused", "busy"] {
+        for status in Status::all().map(Status::word) {
             let value = f64::from(u8::from(target.status == status));
             add(
                 "target_status",

@@ -11,7 +11,7 @@ use std::{
 
 /// The folders and files of a run, resolved but not yet made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Places {
+pub(crate) struct Places {
     /// What this tool remembers.
     pub state: PathBuf,
     /// Locks.
@@ -24,7 +24,7 @@ pub struct Places {
 
 /// The folder for metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     /// The folder.
     pub folder: PathBuf,
     /// Whether somebody asked for it: then it is worth a warning when it is missing.

@@ -11,6 +11,17 @@ use std::{
 /// Often enough to look alive, seldom enough to cost nothing.
 const PERIOD: Duration = Duration::from_millis(500);
 
+/// The end of a long name: the line must not be wider than a terminal, or it scrolls.
+fn end_of(name: &str) -> String {
+    const WIDEST: usize = 35;
+    let length = name.chars().count();
+    if length <= WIDEST {
+        name.to_owned()
+    } else {
+        format!("…{}", name.chars().skip(length - WIDEST).collect::<String>())
+    }
+}
+
 /// Does `work`, and where `wanted` and standard error is a terminal shows how far it has come.
 pub fn watch<R>(wanted: bool, name: &str, progress: &Progress, work: impl FnOnce() -> R) -> R {
     if !wanted || !std::io::stderr().is_terminal() {
@@ -22,7 +33,7 @@ pub fn watch<R>(wanted: bool, name: &str, progress: &Progress, work: impl FnOnce
             let mut shown = false;
             while waits.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
                 let (scanned, removed) = (grouped(progress.scanned()), grouped(progress.removed()));
-                screen::progress(&format!("{name}: {scanned} looked at, {removed} removed"));
+                screen::progress(&format!("{}: {scanned} looked at, {removed} removed", end_of(name)));
                 shown = true;
             }
             if shown {

@@ -15,14 +15,15 @@ use crate::{
 use maint_core::{
     fs::{Borders, Lock, LockError, Root, replace_file},
     section::Section,
-    text::count,
+    text::{count, printable},
     time::Timestamp,
     units::{ByteSize, Span},
 };
 use std::{
     fmt::Write as _,
     io::IsTerminal as _,
-    path::PathBuf,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -58,6 +59,7 @@ pub struct Run {
     audit: Audit,
     begun: Instant,
     prints_report: bool,
+    is_ad_hoc: bool,
     report: Report,
 }
 
@@ -80,7 +82,6 @@ impl Run {
                 .map(|name| name.to_string_lossy().into_owned())
                 .unwrap_or_default(),
             trigger: trigger(&options),
-            dry_run: false,
             started: now,
             ended: now,
             seconds: 0.0,
@@ -101,13 +102,9 @@ impl Run {
             audit,
             begun: Instant::now(),
             prints_report: true,
+            is_ad_hoc: false,
             report,
         }
-    }
-
-    /// The configuration.
-    pub fn config(&self) -> &Config {
-        &self.config
     }
 
     /// The names that were given.
@@ -138,11 +135,11 @@ impl Run {
         }
         let known: Vec<&str> = all.iter().map(|named| named.name.as_str()).collect();
         if let Some(unknown) = self.names().iter().find(|name| !known.contains(&name.as_str())) {
-            let shown = maint_core::text::printable(unknown.as_bytes());
+            let shown = printable(unknown.as_bytes());
             let list = if known.is_empty() {
                 "there is none".to_owned()
             } else {
-                format!("there are {}", known.join(", "))
+                format!("known are {}", known.join(", "))
             };
             return Err(UsageError::new(format!("no section [{}.{shown}]: {list}", self.section)));
         }
@@ -152,19 +149,33 @@ impl Run {
             .collect())
     }
 
-    /// Whether a section's turn has come: it always has, unless `--every` says how seldom.
-    pub fn is_due(&self, name: &str) -> bool {
-        let Some(every) = self.options.every else { return true };
-        match History::open(&self.places.state).map(|history| history.last_success(name)) {
-            // A success ahead of the clock says nothing about how long ago it was.
-            Ok(Ok(Some(last))) => last > self.now || self.now.since(last) >= every,
-            Ok(Ok(None)) => true,
-            Ok(Err(error)) => {
-                log::warn!("the history does not say when {name} was last done: {error}");
-                true
+    /// Works on each section whose turn has come, and records what happened. A signal ends it between two.
+    pub fn each<T>(&mut self, sections: &[Named<T>], mut work: impl FnMut(&Self, &Named<T>) -> Target) {
+        for section in sections {
+            if signals::asked_to_stop() {
+                return;
             }
-            Err(error) => {
-                log::warn!("{}", report::chain(&error));
+            if self.is_due(&section.name) {
+                let done = work(self, section);
+                self.record(done);
+            }
+        }
+    }
+
+    /// A section's turn has always come, unless `--every` says how seldom.
+    fn is_due(&self, name: &str) -> bool {
+        let Some(every) = self.options.every else { return true };
+        let last = match History::look(&self.places.state) {
+            Ok(None) => Ok(None),
+            Ok(Some(history)) => history.last_success(name).map_err(|error| error.to_string()),
+            Err(error) => Err(report::chain(&error)),
+        };
+        match last {
+            // A success ahead of the clock says nothing about how long ago it was.
+            Ok(Some(last)) => last > self.now || self.now.since(last) >= every,
+            Ok(None) => true,
+            Err(why) => {
+                log::warn!("the history does not say when {name} was last done: {why}");
                 true
             }
         }
@@ -172,14 +183,25 @@ impl Run {
 
     /// Where roots may lie.
     pub fn borders(&self) -> Borders {
-        Borders { allow: self.config.host().allow_roots.clone(), never: self.home.iter().cloned().collect() }
+        Borders {
+            allow: self.config.host().allow_roots.clone(),
+            never: self.home.iter().cloned().collect(),
+            own: self
+                .places
+                .state
+                .parent()
+                .into_iter()
+                .chain([self.places.runtime.as_path()])
+                .map(Path::to_owned)
+                .collect(),
+        }
     }
 
     /// Takes a root's lock, waiting as long as the caller allows.
     pub fn lock(&self, root: &Root, wait: Option<Span>) -> Result<Lock, LockError> {
         // Without the folder the root itself is locked; what is wrong with the folder is not worth more.
         if let Err(error) = make_folder(&self.places.runtime) {
-            log::info!("no runtime folder {}: {error}", self.places.runtime.display());
+            log::info!("no runtime folder {}: {error}", show(&self.places.runtime));
         }
         let who = format!("{}, pid {}, since {}", self.tool, std::process::id(), clock::rfc3339(self.now));
         let until = Instant::now() + Duration::from_secs(wait.map_or(0, Span::seconds));
@@ -193,24 +215,28 @@ impl Run {
         }
     }
 
+    /// The targets come from the command line and not from the configuration.
+    pub fn works_ad_hoc(&mut self) {
+        self.is_ad_hoc = true;
+    }
+
     /// What was printed as it went is the result: no report on standard output.
     pub fn keep_report_quiet(&mut self) {
         self.prints_report = false;
     }
 
-    /// Adds what happened to a section.
-    pub fn record(&mut self, target: Target) {
+    fn record(&mut self, target: Target) {
         // The report tells the same to who reads the screen: twice would be once too often.
         let listener = if self.prints_report { logging::NOT_ON_SCREEN } else { self.tool };
+        let level = if target.status.is_quiet() { log::Level::Warn } else { log::Level::Error };
         for note in &target.notes {
-            log::warn!(target: listener, "{}: {note}", target.name);
+            log::log!(target: listener, level, "{}: {note}", target.name);
         }
         for Failure { operation, path, error } in &target.errors {
             log::warn!(target: listener, "{}: cannot {operation} {path}: {error}", target.name);
         }
         let removed = count(target.counts.get(Counter::FilesDeleted), "file");
         log::info!("{}: {}, {removed} removed ({})", target.name, target.status.word(), target.policy);
-        self.report.dry_run |= target.dry_run;
         self.report.targets.push(target);
     }
 
@@ -224,77 +250,90 @@ impl Run {
             self.audit.finish();
             self.remember();
         }
-        self.print();
-        self.report.exit_code()
+        let printed = self.print();
+        if let Err(error) = &printed {
+            log::error!("the report could not be printed: {error}");
+        }
+        match (self.report.exit_code(), printed) {
+            (0, Err(_)) => Status::Warning.code(),
+            (code, _) => code,
+        }
     }
 
     fn remember(&self) {
-        let history = History::open(&self.places.state)
-            .and_then(|mut history| history.add(&self.report).map(|()| history));
-        let before = match history {
-            Ok(history) => history.last_of_each().unwrap_or_default(),
-            Err(error) => {
-                log::warn!("this run is not in the history: {}", report::chain(&error));
-                Vec::new()
-            }
-        };
+        let known = History::add(&self.places.state, &self.report).unwrap_or_else(|error| {
+            log::warn!("this run is not in the history: {}", report::chain(&error));
+            Vec::new()
+        });
+        // A folder named at a prompt is no section that anybody watches.
+        if self.is_ad_hoc {
+            return;
+        }
+        let sections: Vec<&str> = self.config.names(self.section).collect();
+        let before: Vec<_> =
+            known.into_iter().filter(|past| sections.contains(&past.name.as_str())).collect();
         let Some(place) = &self.places.metrics else { return };
         let file = place.folder.join(format!("maint-{}.prom", self.tool));
         if let Err(error) = replace_file(&file, metrics::render(&self.report, &before).as_bytes(), 0o644) {
             let level = if place.asked_for { log::Level::Warn } else { log::Level::Info };
-            log::log!(level, "no metrics in {}: {error}", place.folder.display());
+            log::log!(level, "no metrics in {}: {error}", show(&place.folder));
         }
     }
 
-    fn print(&self) {
-        let status = self.report.status();
-        let quiet = self.options.cron && matches!(status, Status::Ok | Status::Warning | Status::Busy);
+    fn print(&self) -> std::io::Result<()> {
+        let quiet = self.options.cron && self.report.interrupted.is_none() && self.report.status().is_quiet();
         let none_due = self.report.targets.is_empty() && self.options.every.is_some();
         if quiet || none_due || !self.prints_report {
-            return;
+            return Ok(());
         }
         screen::result(&match self.options.format() {
-            Format::Human if self.report.targets.is_empty() => {
+            Format::Human if self.report.targets.is_empty() && self.report.interrupted.is_none() => {
                 format!("{}: there is no section [{}.NAME] and nothing to do\n", self.tool, self.section)
             }
             Format::Human => report::human(&self.report),
             Format::Json => report::json(&self.report),
-        });
+        })
     }
 
     pub(crate) fn show_history(&self, runs: u32) -> Result<u8, UsageError> {
-        if !self.places.state.join("history.db").exists() {
-            screen::result(&format!("{} has not run yet\n", self.tool));
-            return Ok(Status::Ok.code());
-        }
         let unreadable = |why: String| UsageError::new(format!("the history cannot be read: {why}"));
-        let history = History::open(&self.places.state).map_err(|error| unreadable(report::chain(&error)))?;
         let mut text = String::new();
-        for past in history.last(runs).map_err(|error| unreadable(error.to_string()))? {
-            let at = clock::local(past.started);
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "{at}  {:<8} {:<7} {:>7.1} s", past.status, past.trigger, past.seconds);
-            for (name, files, freed) in past.targets {
-                let _ = writeln!(
-                    text,
-                    "    {name:<20} {} removed, {} freed",
-                    count(files, "file"),
-                    ByteSize::from_bytes(freed)
-                );
+        match History::look(&self.places.state).map_err(|error| unreadable(report::chain(&error)))? {
+            None => text = format!("{} has not run yet\n", self.tool),
+            Some(history) => {
+                for past in history.last(runs).map_err(|error| unreadable(error.to_string()))? {
+                    let at = clock::local(past.started);
+                    // Writing to a String cannot fail.
+                    let _ = writeln!(
+                        text,
+                        "{at}  {:<8} {:<7} {:>7.1} s",
+                        past.status, past.trigger, past.seconds
+                    );
+                    for (name, files, freed) in past.targets {
+                        let freed = ByteSize::from_bytes(freed);
+                        let _ =
+                            writeln!(text, "    {name:<20} {} removed, {freed} freed", count(files, "file"));
+                    }
+                }
             }
         }
-        screen::result(&text);
+        screen::result(&text)
+            .map_err(|error| UsageError::new(format!("the history could not be printed: {error}")))?;
         Ok(Status::Ok.code())
     }
+}
+
+fn show(path: &Path) -> String {
+    printable(path.as_os_str().as_bytes())
 }
 
 fn trigger(options: &Universal) -> Trigger {
     if options.cron {
         Trigger::Cron
-    } else if std::env::var_os("INVOCATION_ID").is_some() {
-        Trigger::Timer
     } else if std::io::stdin().is_terminal() || std::io::stderr().is_terminal() {
         Trigger::Manual
+    } else if std::env::var_os("INVOCATION_ID").is_some() {
+        Trigger::Timer
     } else {
         Trigger::Script
     }

@@ -26,7 +26,7 @@ pub(crate) struct PruneArgs {
         long,
         value_name = "DIR",
         requires = "max_age",
-        conflicts_with = "names",
+        conflicts_with_all = ["names", "check_config"],
         help_heading = "Without configuration"
     )]
     path: Option<PathBuf>,
@@ -56,9 +56,15 @@ impl PruneArgs {
         self.files.list || self.files.print0
     }
 
+    /// Less than a section's own policy is asked for.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.max_age.is_some() || self.removing.limit.is_some()
+    }
+
     /// The targets, from the command line or the configuration.
-    pub(crate) fn targets(&self, run: &Run) -> Result<Vec<Named<FilesSection>>, UsageError> {
+    pub(crate) fn targets(&self, run: &mut Run) -> Result<Vec<Named<FilesSection>>, UsageError> {
         if let Some(path) = &self.path {
+            run.works_ad_hoc();
             return Ok(vec![self.target_of(path)?]);
         }
         if self.max_age.is_some() && run.names().is_empty() {
@@ -93,7 +99,7 @@ impl PruneArgs {
             guard: GuardSection { max_share: Some(Share::from_percent(100)) },
         };
         section.check().map_err(|fault| UsageError::new(format!("--path {shown}: {fault}")))?;
-        let name = printable(section.path.as_os_str().as_bytes());
+        let name = printable(section.root().as_os_str().as_bytes());
         Ok(Named { name, value: section, place: "--path".to_owned() })
     }
 }

@@ -32,12 +32,8 @@ impl Tool for PruneImages {
         if args.only_names() {
             run.keep_report_quiet();
         }
-        for target in args.targets(run)? {
-            if run.is_due(&target.name) {
-                let done = target::prune(run, args, &target);
-                run.record(done);
-            }
-        }
+        let targets = args.targets(run)?;
+        run.each(&targets, |run, target| target::prune(run, args, target));
         Ok(())
     }
 }

@@ -2,23 +2,25 @@
 
 use crate::args::PruneArgs;
 use maint_core::{
-    fs::{Claims, LockError, Root, RootError, Usage},
+    fs::{Claims, Lock, LockError, PRIVATE_FOLDER, Root, RootError, Usage},
     plan::{Approved, Guard, Plan},
     prune::{
-        Act, CarryOut, Doomed, LookOver, Looked, Outcome, Progress, Recovered, carry_out, look_over, recover,
+        Act, CarryOut, Doomed, Errors, LookOver, Looked, Outcome, Progress, Recovered, carry_out, look_over,
+        recover,
     },
-    retention::Policy,
+    retention::{Policy, SettleBy},
     section::{EmptyFolders, FilesSection},
     select::Select,
-    text::{count, printable},
+    text::{absolute, count, printable},
 };
 use maint_run::{
     Run,
     config::Named,
     exit::Status,
     progress::watch,
-    report::{Counter, Failure, Target, chain},
-    screen, signals,
+    report::{Counter, Target, chain},
+    screen::Stream,
+    signals,
 };
 use std::{
     os::unix::ffi::OsStrExt as _,
@@ -28,17 +30,20 @@ use std::{
 /// What a section means, in a line.
 pub(crate) fn describe(target: &Named<FilesSection>) -> String {
     let section = &target.value;
-    let guard = section
-        .guard()
-        .max_share
-        .map(|share| format!("; refused above max-share {share}"))
-        .unwrap_or_default();
-    format!(
-        "[files.{}] {}: {}{guard}",
-        target.name,
-        printable(section.path.as_os_str().as_bytes()),
-        words(section)
-    )
+    let mut notes = Vec::new();
+    let mut note = |when: bool, what: String| notes.extend(when.then_some(what));
+    note(section.settle != FilesSection::SETTLE, format!("settles {}", section.settle));
+    note(section.settle_by == SettleBy::Ctime, "settles by ctime".to_owned());
+    let depth = section.select().max_depth;
+    note(depth.is_some(), format!("levels entered: {}", depth.unwrap_or(0)));
+    note(section.empty_folders == EmptyFolders::Keep, "keeps empty folders".to_owned());
+    note(section.private, "private, without claims".to_owned());
+    note(section.dry_run, "only ever shown".to_owned());
+    if let Some(share) = section.guard().max_share {
+        notes.push(format!("of more than {} files refused above max-share {share}", Guard::SMALL));
+    }
+    let place = printable(section.root().as_os_str().as_bytes());
+    format!("[files.{}] {place}: {}; {}", target.name, words(section), notes.join("; "))
 }
 
 /// The policy in a person's words.
@@ -53,11 +58,18 @@ fn words(section: &FilesSection) -> String {
 /// Looks a target over, and shows or removes what its policy lets go.
 pub(crate) fn prune(run: &Run, args: &PruneArgs, target: &Named<FilesSection>) -> Target {
     let section = &target.value;
+    let place = section.root();
+    let shown = printable(place.as_os_str().as_bytes());
     let dry_run = section.dry_run || args.removing.dry_run || args.only_names();
-    let shown = printable(section.path.as_os_str().as_bytes());
     let mut done = Target::new(&target.name, shown, words(section), dry_run);
-    match Root::open(&section.path, &run.borders()) {
-        Ok(root) => Job { run, args, section, root, progress: Progress::default() }.work(&mut done),
+    done.partial = args.is_partial();
+    // A section without a policy does not get past the configuration's check.
+    let Some(policy) = section.policy() else { return done };
+    match Root::open(&place, &run.borders()) {
+        Ok(root) => {
+            let select = section.select();
+            Job { run, args, section, policy, select, root, progress: Progress::default() }.work(&mut done);
+        }
         Err(error @ RootError::Missing(_)) => {
             done.note(Status::Warning, format!("{error}: nothing was done"))
         }
@@ -72,112 +84,117 @@ struct Job<'a> {
     run: &'a Run,
     args: &'a PruneArgs,
     section: &'a FilesSection,
+    policy: Policy,
+    select: Select,
     root: Root,
     progress: Progress,
 }
 
 impl Job<'_> {
     fn work(&self, done: &mut Target) {
-        // A section without a policy does not get past the configuration's check.
-        let Some(policy) = self.section.policy() else { return };
         if done.dry_run {
-            return self.show(&policy, done);
+            return self.show(done);
         }
         let lock = match self.run.lock(&self.root, self.args.removing.lock_wait) {
             Ok(lock) => lock,
             Err(error @ LockError::Busy(_)) => return done.note(Status::Busy, error.to_string()),
             Err(error) => return done.note(Status::Critical, chain(&error)),
         };
-        let claims = self.claims(&lock);
-        let tidies = self.section.empty_folders == EmptyFolders::Remove;
-        note_recovered(done, recover(&self.root, &lock, claims.as_ref(), tidies));
+        let name = done.name.clone();
+        let ledger = self.run.audit().ledger(&name, self.root.path());
+        let claims = self.claims(&lock, done);
+        let empty_folders = self.section.empty_folders == EmptyFolders::Remove;
+        self.note_recovered(done, recover(&self.root, &lock, claims.as_ref(), empty_folders, &ledger));
 
         let before = Usage::of(&self.root).ok();
-        let (select, plan) = (self.section.select(), self.survey(&policy, done));
-        let Some(plan) = self.approve(plan, done) else { return };
-        let ledger = done.clone();
-        let ledger = self.run.audit().ledger(&ledger, self.root.path());
-        let act =
-            Act::Remove { lock: &lock, claims: claims.as_ref(), ledger: &ledger, empty_folders: tidies };
-        let outcome = self.carry_out(&select, &plan, act, &signals::asked_to_stop);
-        note_outcome(done, &plan, outcome);
+        let claims = claims.as_ref().filter(|_| !self.section.private);
+        self.plan_and_carry_out(
+            done,
+            Act::Remove { lock: &lock, claims, ledger: &ledger, empty_folders },
+            &|| true,
+        );
         let after = Usage::of(&self.root).ok();
         done.storage = before.zip(after).map(|(before, after)| (before.percent(), after.percent()));
     }
 
-    /// The dry run: the same survey, plan and guard, and where names are asked for the same second walk.
-    fn show(&self, policy: &Policy, done: &mut Target) {
-        let (select, plan) = (self.section.select(), self.survey(policy, done));
-        let frees = plan.totals().frees;
+    /// The dry run: the same survey, plan, guard and second walk, which names what it meets.
+    fn show(&self, done: &mut Target) {
+        let names = self.args.only_names().then(Stream::new);
+        let unread = AtomicBool::new(false);
+        let print = |folder: &[u8], doomed: &Doomed<'_>| {
+            if names.as_ref().is_some_and(|names| !names.push(&self.line(folder, doomed))) {
+                unread.store(true, Ordering::Relaxed);
+            }
+        };
+        self.plan_and_carry_out(done, Act::Show(&print), &|| !unread.load(Ordering::Relaxed));
         let before = Usage::of(&self.root).ok();
-        done.storage = before.map(|before| (before.percent(), before.without(frees).percent()));
-        let Some(plan) = self.approve(plan, done) else { return };
-        if self.args.only_names() {
-            let unread = AtomicBool::new(false);
-            let print = |folder: &[u8], doomed: &Doomed<'_>| {
-                if !screen::raw(&self.line(folder, doomed)) {
-                    unread.store(true, Ordering::Relaxed);
-                }
-            };
-            let stop = || signals::asked_to_stop() || unread.load(Ordering::Relaxed);
-            let outcome = self.carry_out(&select, &plan, Act::Show(&print), &stop);
-            note_errors(done, &outcome.errors);
+        let after = before.map(|before| before.without(done.counts.get(Counter::BytesToFree)));
+        done.storage = before.zip(after).map(|(before, after)| (before.percent(), after.percent()));
+        if let Some(Err(error)) = names.map(Stream::finish) {
+            done.note(Status::Critical, format!("the list is not complete: {error}"));
         }
     }
 
-    fn claims(&self, lock: &maint_core::fs::Lock) -> Option<Claims> {
-        if self.section.private {
-            return None;
-        }
-        let opened = Claims::open(lock.warrant(), &self.root);
-        opened
-            .map_err(|error| log::info!("{} has no private folder for claims: {error}", self.root.shown()))
-            .ok()
+    fn plan_and_carry_out(&self, done: &mut Target, act: Act<'_>, go_on: &(dyn Fn() -> bool + Sync)) {
+        let Some(plan) = self.plan(done) else { return };
+        self.progress.begin_again();
+        let stop = || signals::asked_to_stop() || !go_on();
+        let workers = self.args.removing.workers();
+        let (root, select, progress) = (&self.root, &self.select, &self.progress);
+        let what = CarryOut { root, select, plan: &plan, act, workers, stop: &stop, progress };
+        let outcome = self.watched(|| carry_out(&what));
+        self.note_outcome(done, &plan, outcome);
+        note_interruption(done);
     }
 
-    fn survey(&self, policy: &Policy, done: &mut Target) -> Plan {
-        let select = self.section.select();
-        let rules = policy.at(self.run.now);
+    /// Surveys, plans, and asks the guard.
+    fn plan(&self, done: &mut Target) -> Option<Approved> {
+        let rules = self.policy.at(self.run.now);
         let what = LookOver {
             root: &self.root,
-            select: &select,
+            select: &self.select,
             rules: &rules,
             workers: self.args.removing.workers(),
             stop: &signals::asked_to_stop,
             progress: &self.progress,
         };
         let looked = self.watched(|| look_over(&what));
-        note_looked(done, &select, policy, &looked);
-        Plan::new(rules, &looked.survey)
-    }
-
-    fn approve(&self, plan: Plan, done: &mut Target) -> Option<Approved> {
-        let lifted = self.args.removing.forces(Guard::MAX_SHARE);
-        let guard = if lifted { Guard { max_share: None } } else { self.section.guard() };
-        match guard.approve(plan, self.args.removing.limit) {
-            Ok(approved) => {
-                done.counts.set(Counter::Remaining, approved.totals().files - approved.most());
-                Some(approved)
-            }
+        self.note_looked(done, &looked);
+        if note_interruption(done) {
+            return None;
+        }
+        let forced = self.args.removing.force.iter();
+        let guard = forced.fold(self.section.guard(), |guard, name| guard.without(name));
+        match guard.approve(Plan::new(rules, &looked.survey), self.args.removing.limit) {
+            Ok(approved) => Some(approved),
             Err(refusal) => {
-                let once = format!("--force {}", refusal.guard());
-                done.note(Status::Refused, format!("{refusal}; if that is right, run once with {once}"));
+                let once = format!("prune-images {} --force {}", done.name, refusal.guard());
+                done.note(Status::Refused, format!("{refusal}; if that is right, once: {once}"));
                 done.counts.set(Counter::Remaining, done.counts.get(Counter::FilesSelected));
                 None
             }
         }
     }
 
-    fn carry_out(
-        &self,
-        select: &Select,
-        plan: &Approved,
-        act: Act<'_>,
-        stop: &(dyn Fn() -> bool + Sync),
-    ) -> Outcome {
-        let workers = self.args.removing.workers();
-        let what = CarryOut { root: &self.root, select, plan, act, workers, stop, progress: &self.progress };
-        self.watched(|| carry_out(&what))
+    /// The private folder, to claim in or only to finish what lies there.
+    fn claims(&self, lock: &Lock, done: &mut Target) -> Option<Claims> {
+        let opened = if self.section.private {
+            Claims::open_existing(lock.warrant(), &self.root)
+        } else {
+            Claims::open(lock.warrant(), &self.root).map(Some)
+        };
+        opened.unwrap_or_else(|error| {
+            let why = format!(
+                "{PRIVATE_FOLDER} cannot be used ({error}): files go after a last look, without a claim"
+            );
+            // No room is no fault; somebody else's folder is worth a look.
+            if error.kind() == std::io::ErrorKind::PermissionDenied {
+                done.note(Status::Warning, why);
+            } else {
+                log::info!("{}: {why}", done.name);
+            }
+            None
+        })
     }
 
     fn watched<R>(&self, work: impl FnOnce() -> R) -> R {
@@ -187,74 +204,65 @@ impl Job<'_> {
 
     /// A name for `--list`, safe to show, or for `--print0`, as it is.
     fn line(&self, folder: &[u8], doomed: &Doomed<'_>) -> Vec<u8> {
-        let parts = [self.root.path().as_os_str().as_bytes(), folder, doomed.name.to_bytes()];
-        let path = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(&b'/');
+        let path = absolute(self.root.path().as_os_str().as_bytes(), folder, doomed.name.to_bytes());
         if self.args.files.print0 {
             [path.as_slice(), b"\0"].concat()
         } else {
             (printable(&path) + "\n").into_bytes()
         }
     }
-}
 
-fn note_recovered(done: &mut Target, recovered: Recovered) {
-    let Recovered { claims, folders } = recovered;
-    done.counts.set(Counter::Recovered, claims.removed.files + claims.restored);
-    done.counts.set(Counter::FoldersDeleted, folders);
-    for error in &claims.errors {
-        done.worsen(Status::Warning);
-        done.errors.push(Failure::from(error));
+    fn note_recovered(&self, done: &mut Target, recovered: Recovered) {
+        let Recovered { claims, folders } = recovered;
+        done.counts.set(Counter::Recovered, claims.removed.files + claims.restored);
+        done.counts.set(Counter::BytesFreed, claims.removed.frees);
+        done.counts.set(Counter::FoldersDeleted, folders);
+        done.fail(&self.root.shown(), &Errors::of(claims.errors));
     }
-    done.counts.set(Counter::Errors, claims.errors.len() as u64);
-}
 
-fn note_looked(done: &mut Target, select: &Select, policy: &Policy, looked: &Looked) {
-    let survey = &looked.survey;
-    done.counts.set(Counter::FilesScanned, survey.found.files);
-    done.counts.set(Counter::FilesSelected, survey.condemned.files);
-    done.counts.set(Counter::BytesSelected, survey.condemned.size);
-    if done.dry_run {
-        done.counts.set(Counter::BytesFreed, survey.condemned.frees);
+    fn note_looked(&self, done: &mut Target, looked: &Looked) {
+        let survey = &looked.survey;
+        done.counts.set(Counter::FilesScanned, survey.found.files);
+        done.counts.set(Counter::FilesSelected, survey.condemned.files);
+        done.counts.set(Counter::BytesSelected, survey.condemned.size);
+        done.counts.set(Counter::BytesToFree, survey.condemned.frees);
+        done.kept = survey.kept.iter().map(|(why, n)| (why.word(), n)).collect();
+        done.by_pattern = self.select.headings().into_iter().zip(survey.by_pattern.iter().copied()).collect();
+        done.span = survey.oldest.zip(survey.newest);
+        if looked.other_mounts > 0 {
+            let folders = count(looked.other_mounts, "folder");
+            done.notes.push(format!("{folders} with another filesystem mounted on it left out"));
+        }
+        done.fail(&self.root.shown(), &looked.errors);
     }
-    done.kept = survey.kept.iter().map(|(why, n)| (why.word(), n)).collect();
-    done.by_pattern = select.headings().into_iter().zip(survey.by_pattern.iter().copied()).collect();
-    done.span = survey.oldest.zip(survey.newest);
-    if survey.condemned.files > 0 {
-        done.reasons = vec![(policy.describe(), survey.condemned.files)];
-    }
-    if looked.other_mounts > 0 {
-        done.notes.push(format!(
-            "{} with another filesystem mounted on it was left out",
-            count(looked.other_mounts, "folder")
-        ));
-    }
-    note_errors(done, &looked.errors);
-}
 
-fn note_outcome(done: &mut Target, plan: &Approved, outcome: Outcome) {
-    done.counts.set(Counter::FilesDeleted, outcome.removed.files);
-    done.counts.set(Counter::BytesFreed, outcome.removed.frees);
-    done.counts.set(Counter::FoldersDeleted, done.counts.get(Counter::FoldersDeleted) + outcome.folders);
-    done.counts.set(Counter::FilesChanged, outcome.changed);
-    done.counts.set(Counter::Unclaimed, outcome.unclaimed);
-    let settled = outcome.removed.files + outcome.changed + outcome.vanished;
-    done.counts.set(Counter::Remaining, plan.totals().files.saturating_sub(settled));
-    note_errors(done, &outcome.errors);
-    if let Some(error) = outcome.unrecorded {
-        done.note(Status::Refused, format!("{error}; nothing goes that cannot be accounted for"));
-    }
-}
-
-fn note_errors(done: &mut Target, errors: &maint_core::prune::Errors) {
-    if errors.total() == 0 {
-        return;
-    }
-    done.worsen(Status::Warning);
-    done.counts.set(Counter::Errors, done.counts.get(Counter::Errors) + errors.total());
-    // Both walks meet the same unreadable folder; it is told once.
-    for failure in errors.iter().map(Failure::from) {
-        if !done.errors.iter().any(|told| told.path == failure.path && told.operation == failure.operation) {
-            done.errors.push(failure);
+    fn note_outcome(&self, done: &mut Target, plan: &Approved, outcome: Outcome) {
+        let reasons = self.policy.reasons().into_iter().zip(outcome.by_reason);
+        done.reasons = reasons.filter(|(_, files)| *files > 0).collect();
+        if done.dry_run {
+            done.counts.set(Counter::BytesSelected, outcome.removed.size);
+            done.counts.set(Counter::BytesToFree, outcome.removed.frees);
+        } else {
+            done.counts.set(Counter::FilesDeleted, outcome.removed.files);
+            done.counts.add(Counter::BytesFreed, outcome.removed.frees);
+        }
+        done.counts.add(Counter::FoldersDeleted, outcome.folders);
+        done.counts.set(Counter::FilesChanged, outcome.changed);
+        done.counts.set(Counter::Unclaimed, outcome.unclaimed);
+        let settled = outcome.removed.files + outcome.changed + outcome.vanished;
+        done.counts.set(Counter::Remaining, plan.totals().files.saturating_sub(settled));
+        done.fail(&self.root.shown(), &outcome.errors);
+        if let Some(error) = outcome.unrecorded {
+            done.note(Status::Refused, format!("{error}; nothing goes that cannot be accounted for"));
         }
     }
+}
+
+/// Says so when a signal cut the work short; what was counted by then is not the whole.
+fn note_interruption(done: &mut Target) -> bool {
+    let asked = signals::asked_to_stop();
+    if asked {
+        done.note(Status::Warning, "a signal ended this early: the numbers are those of a part");
+    }
+    asked
 }

@@ -37,8 +37,9 @@ use std::{
     io::{self, Read as _},
     os::{
         fd::{AsFd as _, BorrowedFd, OwnedFd},
-        unix::fs::FileExt as _,
+        unix::fs::{FileExt as _, MetadataExt as _},
     },
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 const INTENT: &CStr = c"intent";
@@ -46,10 +47,10 @@ const FOUND: &CStr = c"found";
 /// The first word of an intent; another word is another version and is not read.
 const INTENT_VERSION: &[u8] = b"maint-intent-1";
 
-/// A root's private folder, locked.
+/// A root's private folder. Whoever holds the root's lock is alone in it.
 #[derive(Debug)]
 pub struct Claims {
-    folder: File,
+    folder: OwnedFd,
 }
 
 /// One worker's part of it.
@@ -59,6 +60,8 @@ pub struct ClaimHand {
     /// The private folder itself, in which `found` is made when it is first needed.
     claims: OwnedFd,
     intent: File,
+    /// A claim could be neither finished nor moved out of the way: nothing may take its number.
+    stuck: AtomicBool,
 }
 
 /// What became of one condemned file.
@@ -87,6 +90,9 @@ pub struct Finished {
     pub errors: Vec<FsError>,
 }
 
+/// Hears of each claim that was finished: folder, name, last look.
+pub type Gone<'a> = &'a dyn Fn(&[u8], &CStr, &Look);
+
 impl Taken {
     pub(super) fn from_error(error: io::Error) -> Self {
         match error.kind() {
@@ -98,27 +104,31 @@ impl Taken {
 
 impl Claims {
     /// Opens the private folder, making it if there is none. An error means that this run must do
-    /// without: no room, no right, another user's, or another run in it.
+    /// without: no room, no right, or another user's.
     pub fn open(_: Warrant<'_>, root: &Root) -> io::Result<Self> {
-        let folder = private_folder(root.top().handle(), &private_name())?;
-        let owner = rustix::fs::fstat(&folder).map_err(io::Error::from)?;
-        let ours = owner.st_uid == geteuid().as_raw() || owner.st_uid == root.owner();
-        if !ours || owner.st_mode & 0o077 != 0 {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is not private to us"));
+        Ok(Self { folder: private_folder(root.top().handle(), &private_name())? })
+    }
+
+    /// Opens the private folder if there is one, to finish what lies in it.
+    pub fn open_existing(_: Warrant<'_>, root: &Root) -> io::Result<Option<Self>> {
+        match open_private(root.top().handle(), &private_name()) {
+            Ok(folder) => Ok(Some(Self { folder })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
-        let folder = File::from(folder);
-        folder.try_lock().map_err(io::Error::from)?;
-        Ok(Self { folder })
     }
 
     /// A worker's hand; each number is for one worker at a time.
     pub fn hand(&self, worker: usize) -> io::Result<ClaimHand> {
         let name = CString::new(worker.to_string())?;
-        ClaimHand::open(self.folder.as_fd(), &name)
+        let hand = ClaimHand::open(self.folder.as_fd(), &name)?;
+        // What could not be finished keeps its intent, and its numbers.
+        if hand.claims_in_it()?.is_empty() { Ok(hand) } else { Err(io::ErrorKind::AlreadyExists.into()) }
     }
 
-    /// Deals with what a killed run had claimed: what was condemned goes, what was not is put back.
-    pub fn finish(&self, warrant: Warrant<'_>, root: &Root) -> Finished {
+    /// Deals with what a killed run had claimed: what was condemned goes, and `gone` is told its folder,
+    /// name and last look; what was not is put back.
+    pub fn finish(&self, warrant: Warrant<'_>, root: &Root, gone: Gone<'_>) -> Finished {
         let mut finished = Finished::default();
         let names = match names_in(self.folder.as_fd()) {
             Ok(names) => names,
@@ -129,7 +139,7 @@ impl Claims {
         };
         for name in names.iter().filter(|name| name.to_bytes().iter().all(u8::is_ascii_digit)) {
             match ClaimHand::open(self.folder.as_fd(), name) {
-                Ok(hand) => hand.finish(warrant, root, &mut finished),
+                Ok(hand) => hand.finish(warrant, root, gone, &mut finished),
                 Err(error) => finished.errors.push(FsError::new(
                     "open",
                     PRIVATE_FOLDER.as_bytes(),
@@ -145,9 +155,19 @@ impl Claims {
 impl ClaimHand {
     fn open(claims: BorrowedFd<'_>, name: &CStr) -> io::Result<Self> {
         let folder = private_folder(claims, name)?;
-        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let intent = File::from(openat(&folder, INTENT, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
-        Ok(Self { folder, claims: claims.try_clone_to_owned()?, intent })
+        let seen = intent.metadata()?;
+        if !seen.is_file() || seen.uid() != geteuid().as_raw() || seen.nlink() != 1 {
+            return Err(not_ours());
+        }
+        Ok(Self { folder, claims: claims.try_clone_to_owned()?, intent, stuck: AtomicBool::new(false) })
+    }
+
+    fn claims_in_it(&self) -> io::Result<Vec<CString>> {
+        let mut names = names_in(self.folder.as_fd())?;
+        names.retain(|name| name.as_c_str() != INTENT);
+        Ok(names)
     }
 
     /// Writes down what is about to be claimed, so that the next run can put it back. Without this on
@@ -160,6 +180,9 @@ impl ClaimHand {
         let mut text = [INTENT_VERSION, names.len().to_string().as_bytes(), folder, b""].join(&0);
         for name in names {
             text.extend_from_slice(name.to_bytes_with_nul());
+        }
+        if self.stuck.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::AlreadyExists.into());
         }
         self.intent.write_all_at(&text, 0)
     }
@@ -187,42 +210,38 @@ impl ClaimHand {
         match look_at(self.folder.as_fd(), &claim) {
             Ok(look) if look.is_same_file(condemned) => match unlink(warrant, self.folder.as_fd(), &claim) {
                 Ok(()) => Taken::Removed(look),
-                Err(error) => self.give_back(warrant, from, name, &claim, Taken::Failed(error)),
+                Err(error) => self.give_back(from, name, &claim, Taken::Failed(error)),
             },
-            Ok(_) => self.give_back(warrant, from, name, &claim, Taken::Changed),
-            Err(error) => self.give_back(warrant, from, name, &claim, Taken::Failed(error)),
+            Ok(_) => self.give_back(from, name, &claim, Taken::Changed),
+            Err(error) => self.give_back(from, name, &claim, Taken::Failed(error)),
         }
     }
 
-    fn give_back(&self, warrant: Warrant<'_>, to: &Folder, name: &CStr, claim: &CStr, then: Taken) -> Taken {
-        match self.put_back(warrant, to, name, claim) {
+    fn give_back(&self, from: &Folder, name: &CStr, claim: &CStr, then: Taken) -> Taken {
+        match self.put_back(from, name, claim) {
             Ok(()) => then,
             Err(error) => Taken::Failed(error),
         }
     }
 
-    /// Puts a claimed file back. If its name has a newer file by now, that is the one its producer
-    /// wants, and the claimed one has been replaced. Whatever else stands in the way, nothing is lost:
-    /// the claimed file then waits in `.maint/found`.
-    fn put_back(&self, warrant: Warrant<'_>, to: &Folder, name: &CStr, claim: &CStr) -> io::Result<()> {
-        match renameat2(&self.folder, claim, to.handle(), name, RenameFlags::RENAME_NOREPLACE) {
+    /// Puts a claimed file back. A newer file of its name wins the name; but what was not condemned is
+    /// never removed: the claimed one then waits in `.maint/found`.
+    fn put_back(&self, to: &Folder, name: &CStr, claim: &CStr) -> io::Result<()> {
+        let why = match renameat2(&self.folder, claim, to.handle(), name, RenameFlags::RENAME_NOREPLACE) {
             Ok(()) => return Ok(()),
-            Err(Errno::EEXIST) => {
-                let mine = look_at(self.folder.as_fd(), claim)?;
-                let theirs = look_at(to.handle(), name)?;
-                let replaced =
-                    mine.kind == Kind::File && theirs.kind == Kind::File && theirs.modified >= mine.modified;
-                if replaced {
-                    return unlink(warrant, self.folder.as_fd(), claim);
-                }
+            Err(Errno::EEXIST) => io::Error::other("its name is taken"),
+            Err(errno) => errno.into(),
+        };
+        match self.set_aside(name, claim) {
+            Ok(kept) => {
+                let kept = printable(kept.to_bytes());
+                Err(io::Error::other(format!("{why}; it waits as {PRIVATE_FOLDER}/found/{kept}")))
             }
-            Err(_) => {}
+            Err(error) => {
+                self.stuck.store(true, Ordering::Relaxed);
+                Err(io::Error::other(format!("{why}, and it cannot be moved out of the way: {error}")))
+            }
         }
-        let kept = self.set_aside(name, claim)?;
-        Err(io::Error::other(format!(
-            "its name is taken; it waits as {PRIVATE_FOLDER}/found/{}",
-            printable(kept.to_bytes())
-        )))
     }
 
     fn set_aside(&self, name: &CStr, claim: &CStr) -> io::Result<CString> {
@@ -242,16 +261,16 @@ impl ClaimHand {
         Err(io::ErrorKind::AlreadyExists.into())
     }
 
-    fn finish(&self, warrant: Warrant<'_>, root: &Root, finished: &mut Finished) {
+    fn finish(&self, warrant: Warrant<'_>, root: &Root, gone: Gone<'_>, finished: &mut Finished) {
         let trouble = |operation, name: &CStr, error: io::Error| {
             FsError::new(operation, PRIVATE_FOLDER.as_bytes(), name.to_bytes(), error)
         };
-        let names = match names_in(self.folder.as_fd()) {
-            Ok(names) => names,
+        let claims = match self.claims_in_it() {
+            Ok(claims) => claims,
             Err(error) => return finished.errors.push(trouble("list", c"", error)),
         };
-        let intent = self.read_intent();
-        for claim in names.iter().filter(|name| name.as_c_str() != INTENT) {
+        let (folder, names) = self.read_intent().unwrap_or_default();
+        for claim in &claims {
             let look = match look_at(self.folder.as_fd(), claim) {
                 Ok(look) => look,
                 Err(error) => {
@@ -260,40 +279,55 @@ impl ClaimHand {
                 }
             };
             let parsed = parse_claim(claim);
+            let name = parsed.as_ref().and_then(|(n, _)| names.get(*n));
             if parsed.as_ref().is_some_and(|(_, condemned)| condemned.is_of(&look)) {
                 match unlink(warrant, self.folder.as_fd(), claim) {
-                    Ok(()) => finished.removed.add(&look, if look.links <= 1 { look.allocated } else { 0 }),
+                    Ok(()) => {
+                        finished.removed.add(&look, if look.links <= 1 { look.allocated } else { 0 });
+                        gone(&folder, name.unwrap_or(claim), &look);
+                    }
                     Err(error) => finished.errors.push(trouble("remove", claim, error)),
                 }
                 continue;
             }
-            let back = parsed.and_then(|(n, _)| Some((&intent.as_ref()?.0, intent.as_ref()?.1.get(n)?)));
-            let restored = match back {
-                Some((folder, name)) => open_or_root(root, folder)
-                    .and_then(|folder| self.put_back(warrant, &folder, name, claim))
-                    .map_err(|error| FsError::new("put back", folder, name.to_bytes(), error)),
-                None => {
-                    Err(trouble("tell the origin of", claim, io::Error::other("it waits in .maint/found")))
-                }
-            };
-            match restored {
+            match self.restore(root, &folder, name, claim) {
                 Ok(()) => finished.restored += 1,
                 Err(error) => {
-                    // Already set aside where its name was taken; everything else is moved there now.
-                    let _ = self.set_aside(claim, claim);
-                    finished.errors.push(error);
+                    finished.errors.push(FsError::new(
+                        "put back",
+                        &folder,
+                        name.unwrap_or(claim).to_bytes(),
+                        error,
+                    ));
                 }
             }
         }
     }
 
+    /// Puts a claim back to where the intent says it came from; what has no home any more waits in `found`.
+    fn restore(&self, root: &Root, folder: &[u8], name: Option<&CString>, claim: &CStr) -> io::Result<()> {
+        let why = match name.map(|name| (name, open_or_root(root, folder))) {
+            Some((name, Ok(folder))) => return self.put_back(&folder, name, claim),
+            Some((_, Err(error))) => error.to_string(),
+            None => "nobody knows where it came from".to_owned(),
+        };
+        let kept = self.set_aside(name.map_or(claim, CString::as_c_str), claim)?;
+        Err(io::Error::other(format!(
+            "{why}; it waits as {PRIVATE_FOLDER}/found/{}",
+            printable(kept.to_bytes())
+        )))
+    }
+
     /// The folder and the names of the batch that was under way.
     fn read_intent(&self) -> Option<(Vec<u8>, Vec<CString>)> {
         let mut text = Vec::new();
-        (&self.intent).read_to_end(&mut text).ok()?;
+        (&self.intent).take(LONGEST_INTENT).read_to_end(&mut text).ok()?;
         parse_intent(&text)
     }
 }
+
+/// A batch of 256 names of 255 bytes, and a path of ten thousand folders with such names.
+const LONGEST_INTENT: u64 = 4 << 20;
 
 fn open_or_root(root: &Root, folder: &[u8]) -> io::Result<Folder> {
     if folder.is_empty() { root.top().open_again() } else { root.top().open_below(folder) }
@@ -305,8 +339,14 @@ fn parse_intent(text: &[u8]) -> Option<(Vec<u8>, Vec<CString>)> {
     let count: usize = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
     let folder = fields.next()?.to_vec();
     // An older, longer intent may follow: only `count` names are of this one.
-    let names: Option<Vec<CString>> = (0..count).map(|_| CString::new(fields.next()?).ok()).collect();
-    Some((folder, names?))
+    let names: Option<Vec<CString>> = fields.take(count).map(|name| CString::new(name).ok()).collect();
+    let names = names?;
+    (names.len() == count && names.iter().all(|name| is_plain(name.to_bytes()))).then_some((folder, names))
+}
+
+/// One name of one folder, and no way out of it.
+fn is_plain(name: &[u8]) -> bool {
+    !matches!(name, b"" | b"." | b"..") && !name.contains(&b'/')
 }
 
 /// What a claim's name says of the file that was condemned.
@@ -349,13 +389,24 @@ fn private_folder(at: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
     match mkdirat(at, name, Mode::S_IRWXU) {
         Ok(()) | Err(Errno::EEXIST) => {}
         // No room for a new one does not matter where there is one.
-        Err(errno) => {
-            if look_at(at, name).is_err() {
-                return Err(errno.into());
-            }
-        }
+        Err(errno) => return open_private(at, name).map_err(|_| errno.into()),
     }
-    quietly(|flags| openat(at, name, flags, Mode::empty()))
+    open_private(at, name)
+}
+
+/// Opens a folder that belongs to the caller and to nobody else: what another user could have put in it
+/// would be followed by us.
+fn open_private(at: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+    let folder = quietly(|flags| openat(at, name, flags, Mode::empty()))?;
+    let seen = rustix::fs::fstat(&folder).map_err(io::Error::from)?;
+    if seen.st_uid != geteuid().as_raw() || seen.st_mode & 0o077 != 0 {
+        return Err(not_ours());
+    }
+    Ok(folder)
+}
+
+fn not_ours() -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, "it is another user's, or open to others")
 }
 
 fn names_in(folder: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
@@ -420,9 +471,13 @@ mod tests {
         assert_eq!(parse_intent(&old).unwrap().1.len(), 3);
         assert_eq!(parse_intent(b""), None);
         assert_eq!(parse_intent(b"maint-intent-2\x000\0\0"), None);
-        assert_eq!(
-            parse_intent(b"maint-intent-1\x002\0x\0y\0"),
-            Some((b"x".to_vec(), vec![c"y".to_owned(), c"".to_owned()]))
-        );
+        assert_eq!(parse_intent(b"maint-intent-1\x002\0x\0y\0"), None, "cut short");
+    }
+
+    #[test]
+    fn an_intent_that_leads_elsewhere_is_no_intent() {
+        for name in ["", ".", "..", "../x", "/etc/x", "a/b"] {
+            assert_eq!(parse_intent(format!("maint-intent-1\x001\0\0{name}\0").as_bytes()), None, "{name}");
+        }
     }
 }

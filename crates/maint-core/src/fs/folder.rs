@@ -30,6 +30,7 @@ pub struct Folder {
     handle: OwnedFd,
     path: Vec<u8>,
     device: u64,
+    inode: u64,
 }
 
 /// One name of a listing.
@@ -56,8 +57,25 @@ const LONGEST_STEP: usize = 4000;
 
 impl Folder {
     pub(super) fn new(handle: OwnedFd, path: Vec<u8>) -> io::Result<Self> {
-        let device = device_of(&see(handle.as_fd(), c"", AtFlags::EMPTY_PATH)?);
-        Ok(Self { handle, path, device })
+        let seen = see(handle.as_fd(), c"", AtFlags::EMPTY_PATH)?;
+        Ok(Self { handle, path, device: device_of(&seen), inode: seen.stx_ino })
+    }
+
+    pub(super) fn inode(&self) -> u64 {
+        self.inode
+    }
+
+    /// The folder above, if it is still the one with this inode: what was reached going down may have
+    /// been moved since.
+    pub(super) fn step_up(&self, inode: u64) -> io::Result<Self> {
+        let handle = quietly(|flags| nix::fcntl::openat(&self.handle, c"..", flags, Mode::empty()))?;
+        let slash = self.path.iter().rposition(|b| *b == b'/').unwrap_or(0);
+        let above = Self::new(handle, self.path[..slash].to_vec())?;
+        if (above.device, above.inode) == (self.device, inode) {
+            Ok(above)
+        } else {
+            Err(Errno::ESTALE.into())
+        }
     }
 
     /// Its path below the root; empty for the root itself.
@@ -87,7 +105,7 @@ impl Folder {
     /// where the first one stopped.
     pub(super) fn open_again(&self) -> io::Result<Self> {
         let handle = quietly(|flags| nix::fcntl::openat(&self.handle, c".", flags, Mode::empty()))?;
-        Ok(Self { handle, path: self.path.clone(), device: self.device })
+        Ok(Self { handle, path: self.path.clone(), device: self.device, inode: self.inode })
     }
 
     /// What `name` in this folder is now; a link is looked at, not followed.

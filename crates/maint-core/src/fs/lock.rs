@@ -15,23 +15,25 @@ use std::{
     io::{self, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 /// A root's lock, held as long as this value lives.
 ///
-/// Its file is a small journal too: who holds it, and the folders in which the run removes something. A
+/// It is two locks: one on the root itself, which every caller meets whatever folders it uses, and which
+/// `systemd-tmpfiles` respects; and one on a file in the runtime folder. That file is a small journal too: who holds it, and the folders in which the run removes something. A
 /// run that ends leaves it empty; after a kill the next one finds there which folders it may have to
 /// take away.
 #[derive(Debug)]
 pub struct Lock {
-    held: File,
-    journal: Option<Journal>,
+    _root: Option<File>,
+    file: Option<(File, Journal)>,
 }
 
 #[derive(Debug)]
 struct Journal {
     written: AtomicU64,
+    unfinished: AtomicBool,
     left_behind: Vec<Vec<u8>>,
 }
 
@@ -61,73 +63,95 @@ pub struct Warrant<'lock> {
 }
 
 impl Lock {
-    /// Takes the lock of `root`, in a file of `folder`; where no file can be made there, on the root
-    /// itself. The name is that of the root's identity, so a second way to the same folder finds the
-    /// same lock.
+    /// Takes the lock of `root`, with its file in `folder`. One of the two locks may be impossible (a
+    /// filesystem without locks, a runtime folder that takes no file), but not both.
     pub fn take(root: &Root, folder: &Path, who: &str) -> Result<Self, LockError> {
-        let Ok(mut file) = open_file(root, folder) else { return Self::take_on_root(root) };
+        let in_folder = Self::take_file(root, folder, who)?;
+        match Self::take_root(root) {
+            Err(LockError::Failed(error)) if in_folder.is_none() => Err(LockError::Failed(error)),
+            Err(LockError::Failed(_)) => Ok(Self { _root: None, file: in_folder }),
+            Err(busy @ LockError::Busy(_)) => Err(busy),
+            Ok(held) => Ok(Self { _root: Some(held), file: in_folder }),
+        }
+    }
+
+    fn take_file(root: &Root, folder: &Path, who: &str) -> Result<Option<(File, Journal)>, LockError> {
+        let Ok(mut file) = open_file(root, folder) else { return Ok(None) };
+        let mut before = Vec::new();
         match file.try_lock() {
             Ok(()) => {
-                let mut before = Vec::new();
                 // What cannot be read or written here costs a courtesy, not the run.
                 let _ = file.read_to_end(&mut before);
                 let left_behind = folders_of(&before);
                 // They stay noted until this run ends: it may be killed too.
                 let text = [format!("{who}\n").into_bytes(), left_behind.join(&0), vec![0]].concat();
                 let _ = file.set_len(0).and_then(|()| file.write_all(&text));
-                let journal = Journal { written: AtomicU64::new(text.len() as u64), left_behind };
-                Ok(Self { held: file, journal: Some(journal) })
+                let journal = Journal {
+                    written: AtomicU64::new(text.len() as u64),
+                    unfinished: AtomicBool::new(false),
+                    left_behind,
+                };
+                Ok(Some((file, journal)))
             }
             Err(TryLockError::WouldBlock) => {
-                let mut before = Vec::new();
                 let _ = file.take(400).read_to_end(&mut before);
                 let holder = before.split(|b| *b == b'\n').next().unwrap_or_default();
                 let holder =
                     if holder.is_empty() { String::new() } else { format!(": {}", printable(holder)) };
                 Err(LockError::Busy(holder))
             }
-            Err(TryLockError::Error(_)) => Self::take_on_root(root),
+            Err(TryLockError::Error(_)) => Ok(None),
+        }
+    }
+
+    fn take_root(root: &Root) -> Result<File, LockError> {
+        let failed = |source: io::Error| FsError { operation: "lock", path: root.shown(), source };
+        // Opened anew: a duplicate of the root's handle would share its lock with the walk.
+        let own = quietly(|flags| openat(root.top().handle(), c".", flags, Mode::empty())).map_err(failed)?;
+        let own = File::from(own);
+        match own.try_lock() {
+            Ok(()) => Ok(own),
+            Err(TryLockError::WouldBlock) => Err(LockError::Busy(String::new())),
+            Err(TryLockError::Error(source)) => Err(failed(source).into()),
         }
     }
 
     /// Notes a folder that is about to lose something.
     pub(crate) fn touch(&self, folder: &[u8]) {
-        let Some(journal) = &self.journal else { return };
+        let Some((file, journal)) = &self.file else { return };
         let line = [folder, b"\0"].concat();
         let length = line.len() as u64;
         if journal.written.fetch_add(length, Ordering::Relaxed) + length <= LONGEST_JOURNAL {
             // Opened for appending, so lines of two workers do not mix.
-            let _ = (&self.held).write_all(&line);
+            let mut file = file;
+            let _ = file.write_all(&line);
+        }
+    }
+
+    /// Keeps the journal for the next run: this one ends before its work does.
+    pub(crate) fn leave_unfinished(&self) {
+        if let Some((_, journal)) = &self.file {
+            journal.unfinished.store(true, Ordering::Relaxed);
         }
     }
 
     /// The folders that a killed run was working on, those deeper down first.
     pub(crate) fn left_behind(&self) -> impl Iterator<Item = &[u8]> {
-        self.journal.iter().flat_map(|journal| journal.left_behind.iter().map(Vec::as_slice))
+        self.file.iter().flat_map(|(_, journal)| journal.left_behind.iter().map(Vec::as_slice))
     }
 
     /// The right to change things, for as long as the lock is held.
     pub fn warrant(&self) -> Warrant<'_> {
         Warrant { _held: self }
     }
-
-    fn take_on_root(root: &Root) -> Result<Self, LockError> {
-        let failed = |source: io::Error| FsError { operation: "lock", path: root.shown(), source };
-        // Opened anew: a duplicate of the root's handle would share its lock with the walk.
-        let own = quietly(|flags| openat(root.top().handle(), c".", flags, Mode::empty())).map_err(failed)?;
-        let own = File::from(own);
-        match own.try_lock() {
-            Ok(()) => Ok(Self { held: own, journal: None }),
-            Err(TryLockError::WouldBlock) => Err(LockError::Busy(String::new())),
-            Err(TryLockError::Error(source)) => Err(failed(source).into()),
-        }
-    }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        if self.journal.is_some() {
-            let _ = self.held.set_len(0);
+        if let Some((file, journal)) = &self.file
+            && !journal.unfinished.load(Ordering::Relaxed)
+        {
+            let _ = file.set_len(0);
         }
     }
 }

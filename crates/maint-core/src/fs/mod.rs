@@ -18,7 +18,7 @@ mod root;
 mod usage;
 mod walk;
 
-pub use claim::{ClaimHand, Claims, Finished, Taken};
+pub use claim::{ClaimHand, Claims, Finished, Gone, Taken};
 pub use folder::{Folder, PRIVATE_FOLDER};
 pub use lock::{Lock, LockError, Warrant};
 pub(crate) use remove::remove_if_empty;

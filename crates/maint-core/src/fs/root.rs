@@ -27,7 +27,6 @@ use std::{
 pub struct Root {
     path: PathBuf,
     top: Folder,
-    owner: u32,
 }
 
 /// Where roots may lie, beyond what is never allowed.
@@ -37,6 +36,8 @@ pub struct Borders {
     pub allow: Vec<PathBuf>,
     /// Folders that are no root, such as the caller's home.
     pub never: Vec<PathBuf>,
+    /// Folders that are no root and hold none: what the tools themselves remember.
+    pub own: Vec<PathBuf>,
 }
 
 /// Why there is no root at a path.
@@ -59,9 +60,11 @@ pub enum RootError {
 }
 
 /// Neither these nor anything below: no retention rule is about them.
-const SYSTEM_TREES: [&str; 18] = [
+const SYSTEM_TREES: [&str; 27] = [
     "/bin",
     "/boot",
+    "/dev/pts",
+    "/efi",
     "/etc",
     "/lib",
     "/lib32",
@@ -75,9 +78,16 @@ const SYSTEM_TREES: [&str; 18] = [
     "/usr/lib",
     "/usr/lib64",
     "/usr/libexec",
+    "/usr/local/bin",
+    "/usr/local/lib",
+    "/usr/local/sbin",
     "/usr/sbin",
     "/usr/share",
-    "/efi",
+    "/var/lib/apt",
+    "/var/lib/dpkg",
+    "/var/lib/rpm",
+    "/var/lib/systemd",
+    "/run/systemd",
 ];
 
 /// Not these themselves: data lies in folders of its own below them.
@@ -153,7 +163,12 @@ impl Root {
                 rustix::fs::FileType::Directory => {
                     here = open_on_the_way(Some(&here), &name).map_err(failed)?;
                     seen = see(here.as_fd(), c"", AtFlags::EMPTY_PATH).map_err(failed)?;
-                    way.push(identity(&seen));
+                    // A link may lead back up: what it leaves is not on the way any more.
+                    if part == ".." {
+                        way.truncate(way.len().saturating_sub(1).max(1));
+                    } else {
+                        way.push(identity(&seen));
+                    }
                 }
                 rustix::fs::FileType::Symlink if parts.is_empty() => {
                     return Err(refused("is a link: name the folder that it points to"));
@@ -185,7 +200,7 @@ impl Root {
         // `.` of a handle is the very folder that was checked.
         let handle = quietly(|flags| openat(&here, c".", flags, Mode::empty())).map_err(failed)?;
         let top = Folder::new(handle, Vec::new()).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), top, owner: seen.stx_uid })
+        Ok(Self { path: path.to_owned(), top })
     }
 
     /// The path it was opened by.
@@ -201,11 +216,6 @@ impl Root {
     /// The root as a folder.
     pub fn top(&self) -> &Folder {
         &self.top
-    }
-
-    /// The user it belongs to.
-    pub(super) fn owner(&self) -> u32 {
-        self.owner
     }
 }
 
@@ -229,7 +239,7 @@ fn identity_of(path: &Path) -> Option<Identity> {
     Some(identity(&seen))
 }
 
-/// Compares by identity, so that a link or a bind mount of a forbidden folder is forbidden too.
+/// Compares by identity, so that a link to a forbidden folder, or a bind mount of it, is forbidden too.
 fn check_borders(way: &[Identity], borders: &Borders) -> Result<(), String> {
     let Some(root) = way.last() else { return Ok(()) };
     let is = |path: &str| identity_of(Path::new(path)).as_ref() == Some(root);
@@ -241,7 +251,12 @@ fn check_borders(way: &[Identity], borders: &Borders) -> Result<(), String> {
             return Err(format!("belongs to {tree}, which is the system's"));
         }
     }
-    if homes().iter().chain(&borders.never).any(|home| identity_of(home).as_ref() == Some(root)) {
+    if borders.own.iter().filter_map(|own| identity_of(own)).any(|id| way.contains(&id)) {
+        return Err("is where maint itself keeps what it must remember".to_owned());
+    }
+    // Whoever lives there may be known to another machine only.
+    let in_home = way.len() > 1 && identity_of(Path::new("/home")) == way.get(way.len() - 2).copied();
+    if in_home || homes().iter().chain(&borders.never).any(|home| identity_of(home).as_ref() == Some(root)) {
         return Err("is a home folder: name a folder of its own below it".to_owned());
     }
     let allowed = |path: &PathBuf| identity_of(path).is_some_and(|id| way.contains(&id));

@@ -14,14 +14,17 @@ use super::{
     names::Names,
 };
 use crate::entry::Kind;
-use nix::errno::Errno;
+use nix::{
+    errno::Errno,
+    sys::resource::{Resource, getrlimit},
+};
 use std::{
     ffi::{CStr, CString},
     io,
     mem::MaybeUninit,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -38,6 +41,8 @@ pub trait Visitor: Sync {
     fn files(&self, hand: &mut Self::Hand, folder: &Folder, block: Block<'_>) -> u64;
     /// A folder in which something went and nothing is left; answers whether it is gone now.
     fn emptied(&self, hand: &mut Self::Hand, parent: &Folder, name: &CStr) -> bool;
+    /// `folders` folders, one in the other, are gone; the topmost was `name` in `parent`.
+    fn folders_gone(&self, hand: &mut Self::Hand, parent: &[u8], name: &CStr, folders: u64);
     /// A folder that was not entered, or not read to its end.
     fn trouble(&self, hand: &mut Self::Hand, error: FsError);
     /// A folder that is none of ours.
@@ -74,8 +79,10 @@ impl Workers {
 pub struct Walk<'w> {
     /// Where it starts.
     pub root: &'w Root,
-    /// Asked between two blocks; once it says yes the walk ends.
+    /// Asked between two blocks; once it says yes no further file is visited.
     pub stop: &'w (dyn Fn() -> bool + Sync),
+    /// Asked between two folders that went empty; once it says yes everything ends.
+    pub interrupted: &'w (dyn Fn() -> bool + Sync),
 }
 
 /// Names for the visitor, without a copy.
@@ -112,6 +119,7 @@ impl Walk<'_> {
             queue: Mutex::new(Queue { jobs: vec![Job::Enter(Pending::top())], active: 0 }),
             news: Condvar::new(),
             open_folders: Arc::default(),
+            most_held: most_held(slots.len()),
             slots: &slots,
         };
         std::thread::scope(|scope| {
@@ -150,6 +158,7 @@ struct Shared<'w, V: Visitor> {
     queue: Mutex<Queue>,
     news: Condvar,
     open_folders: Arc<AtomicUsize>,
+    most_held: usize,
     slots: &'w [Slot],
 }
 
@@ -183,17 +192,20 @@ struct Node {
     left: AtomicI64,
     /// Something in it is gone through us.
     lost_something: AtomicBool,
+    /// Its inode, once it has been opened.
+    inode: AtomicU64,
 }
 
 /// An open folder that counts against [`HELD_FOLDERS`].
 struct Held {
     folder: Folder,
+    cost: usize,
     open_folders: Arc<AtomicUsize>,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.open_folders.fetch_sub(1, Ordering::Relaxed);
+        self.open_folders.fetch_sub(self.cost, Ordering::Relaxed);
     }
 }
 
@@ -279,8 +291,11 @@ impl<V: Visitor> Shared<'_, V> {
             (Some(_), Some(parent)) => parent.folder.open_below(node.name.to_bytes())?,
             (Some(_), None) => top.open_below(&node.path())?,
         };
-        self.open_folders.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(Held { folder, open_folders: Arc::clone(&self.open_folders) }))
+        node.inode.store(folder.inode(), Ordering::Release);
+        // A path of half a megabyte counts like the hundred folders whose room it takes.
+        let cost = 1 + folder.path().len() / 4096;
+        self.open_folders.fetch_add(cost, Ordering::Relaxed);
+        Ok(Arc::new(Held { folder, cost, open_folders: Arc::clone(&self.open_folders) }))
     }
 
     fn tell(&self, hand: &mut V::Hand, node: &Node, error: io::Error) {
@@ -379,7 +394,7 @@ impl<V: Visitor> Shared<'_, V> {
             return;
         }
         node.waiting.fetch_add(count, Ordering::AcqRel);
-        let room = self.open_folders.load(Ordering::Relaxed) < HELD_FOLDERS;
+        let room = self.open_folders.load(Ordering::Relaxed) < self.most_held;
         self.add_jobs(names.into_iter().map(|name| {
             let child = Node::new(Some(Arc::clone(node)), name, node.depth + 1);
             Job::Enter(Pending { node: Arc::new(child), parent: room.then(|| Arc::clone(folder)) })
@@ -403,21 +418,74 @@ impl<V: Visitor> Shared<'_, V> {
     }
 
     /// Ticks off a folder, and every folder above that is done with it.
-    fn leave(&self, hand: &mut V::Hand, mut node: Arc<Node>, mut parent: Option<Arc<Held>>) {
-        while node.waiting.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let Some(up) = node.parent.clone() else { return };
+    fn leave(&self, hand: &mut V::Hand, mut node: Arc<Node>, parent: Option<Arc<Held>>) {
+        let mut parent = parent.map(Above::Held);
+        // The topmost of the folders that went in a row, and how many.
+        let mut row: Option<(Vec<u8>, CString, u64)> = None;
+        while node.waiting.fetch_sub(1, Ordering::AcqRel) == 1 && !(self.walk.interrupted)() {
+            let Some(up) = node.parent.clone() else { break };
             let empty = node.left.load(Ordering::Acquire) == 0 && node.lost_something.load(Ordering::Acquire);
+            let mut gone = false;
             if empty {
-                let reopened = if parent.is_none() { self.open(&up, None).ok() } else { None };
-                let above = parent.as_deref().or(reopened.as_deref());
-                if above.is_some_and(|above| self.visitor.emptied(hand, &above.folder, &node.name)) {
+                let above = match parent.take().map_or_else(|| self.open(&up, None).map(Above::Held), Ok) {
+                    Ok(above) => above,
+                    Err(error) => {
+                        self.tell(hand, &up, error);
+                        break;
+                    }
+                };
+                gone = self.visitor.emptied(hand, above.folder(), &node.name);
+                if gone {
                     up.left.fetch_sub(1, Ordering::AcqRel);
                     up.lost_something.store(true, Ordering::Release);
+                    let folders = row.map_or(0, |(.., folders)| folders) + 1;
+                    row = Some((above.folder().path().to_vec(), node.name.clone(), folders));
+                    // One step up from an open folder costs the same at any depth.
+                    parent = up
+                        .parent
+                        .as_deref()
+                        .and_then(|upper| above.folder().step_up(upper.inode()).ok())
+                        .map(Above::Own);
                 }
             }
-            (node, parent) = (up, None);
+            if !gone {
+                parent = None;
+                self.tell_row(hand, &mut row);
+            }
+            node = up;
+        }
+        self.tell_row(hand, &mut row);
+    }
+
+    fn tell_row(&self, hand: &mut V::Hand, row: &mut Option<(Vec<u8>, CString, u64)>) {
+        if let Some((parent, name, folders)) = row.take() {
+            self.visitor.folders_gone(hand, &parent, &name, folders);
         }
     }
+}
+
+/// The folder above one that is left: held by the walk, or opened on the way up.
+enum Above {
+    Held(Arc<Held>),
+    Own(Folder),
+}
+
+impl Above {
+    fn folder(&self) -> &Folder {
+        match self {
+            Self::Held(held) => &held.folder,
+            Self::Own(folder) => folder,
+        }
+    }
+}
+
+/// Within what the system lets a process hold open, less what each worker and the rest of the run need.
+fn most_held(workers: usize) -> usize {
+    const REST: usize = 32;
+    const EACH: usize = 8;
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((256, 256));
+    let room = usize::try_from(soft).unwrap_or(usize::MAX).saturating_sub(REST + EACH * workers);
+    room.min(HELD_FOLDERS)
 }
 
 fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
@@ -439,7 +507,12 @@ impl Node {
             waiting: AtomicI64::new(1),
             left: AtomicI64::new(0),
             lost_something: AtomicBool::new(false),
+            inode: AtomicU64::new(0),
         }
+    }
+
+    fn inode(&self) -> u64 {
+        self.inode.load(Ordering::Acquire)
     }
 
     /// Its path below the root.

@@ -91,9 +91,11 @@ pub trait Ledger: Sync {
     /// These are about to go.
     fn intend(&self, batch: &Batch<'_>) -> Result<(), LedgerError>;
     /// This became of them, in the same order.
-    fn settle(&self, batch: &Batch<'_>, fates: &[Fate]);
-    /// A folder that had gone empty is gone.
-    fn folder_removed(&self, parent: &[u8], name: &CStr);
+    fn settle(&self, batch: &Batch<'_>, fates: &[Fate]) -> Result<(), LedgerError>;
+    /// `folders` folders that had gone empty, one in the other, are gone; the topmost was `name`.
+    fn folders_removed(&self, parent: &[u8], name: &CStr, folders: u64);
+    /// A file that a killed run had condemned and claimed is gone.
+    fn recovered(&self, folder: &[u8], name: &CStr, last: &Look);
 }
 
 /// Nothing can be written down, so nothing may go.
@@ -106,6 +108,8 @@ pub struct LedgerError(pub io::Error);
 pub struct Outcome {
     /// Files that went, or that would go in a dry run.
     pub removed: Tally,
+    /// The same by reason, in the order of [`crate::retention::Policy::reasons`].
+    pub by_reason: [u64; Condemned::KINDS],
     /// Folders that went with them.
     pub folders: u64,
     /// Condemned files that had changed when it came to them: they stay.
@@ -139,10 +143,18 @@ pub fn carry_out(what: &CarryOut<'_>) -> Outcome {
             || actor.no_record.load(Ordering::Relaxed)
             || actor.allowance.load(Ordering::Relaxed) == 0
     };
-    let walk = Walk { root: what.root, stop: &stop };
-    walk.run(&actor, hands).into_iter().fold(Outcome::default(), |mut all, hand| {
-        let Outcome { removed, folders, changed, vanished, unclaimed, errors, unrecorded } = hand.outcome;
+    let walk = Walk { root: what.root, stop: &stop, interrupted: what.stop };
+    let hands = walk.run(&actor, hands);
+    if let Act::Remove { lock, .. } = &what.act
+        && (what.stop)()
+    {
+        lock.leave_unfinished();
+    }
+    hands.into_iter().fold(Outcome::default(), |mut all, hand| {
+        let Outcome { removed, by_reason, folders, changed, vanished, unclaimed, errors, unrecorded } =
+            hand.outcome;
         all.removed.merge(removed);
+        all.by_reason.iter_mut().zip(by_reason).for_each(|(mine, theirs)| *mine += theirs);
         all.folders += folders;
         all.changed += changed;
         all.vanished += vanished;
@@ -176,7 +188,7 @@ impl Visitor for Actor<'_> {
     fn sift(&self, _: &mut Hand, folder: &[u8], name: &[u8]) -> Option<u16> {
         match self.what.select.file(folder, name) {
             Named::Wanted(pattern) => Some(pattern),
-            Named::Excluded | Named::Foreign => None,
+            Named::Excluded(_) | Named::Foreign => None,
         }
     }
 
@@ -210,15 +222,12 @@ impl Visitor for Actor<'_> {
     }
 
     fn emptied(&self, hand: &mut Hand, parent: &Folder, name: &CStr) -> bool {
-        let Act::Remove { lock, empty_folders: true, ledger, .. } = &self.what.act else { return false };
+        let Act::Remove { lock, empty_folders: true, .. } = &self.what.act else { return false };
         // A killed run must not leave the folder above empty without anybody knowing.
         lock.touch(parent.path());
         match remove_empty_folder(lock.warrant(), parent, name) {
             Ok(gone) => {
-                if gone {
-                    hand.outcome.folders += 1;
-                    ledger.folder_removed(parent.path(), name);
-                }
+                hand.outcome.folders += u64::from(gone);
                 gone
             }
             Err(error) => {
@@ -230,6 +239,12 @@ impl Visitor for Actor<'_> {
                 ));
                 false
             }
+        }
+    }
+
+    fn folders_gone(&self, _: &mut Hand, parent: &[u8], name: &CStr, folders: u64) {
+        if let Act::Remove { ledger, .. } = &self.what.act {
+            ledger.folders_removed(parent, name, folders);
         }
     }
 
@@ -256,6 +271,7 @@ impl Actor<'_> {
                 for doomed in batch.files {
                     show(batch.folder, doomed);
                     hand.outcome.removed.add(&doomed.look, self.links.frees(&doomed.look));
+                    hand.outcome.by_reason[doomed.why.kind()] += 1;
                 }
                 0
             }
@@ -270,7 +286,10 @@ impl Actor<'_> {
                     return 0;
                 }
                 let gone = self.remove(hand, lock.warrant(), folder, batch);
-                ledger.settle(batch, &hand.fates);
+                if let Err(error) = ledger.settle(batch, &hand.fates) {
+                    self.no_record.store(true, Ordering::Relaxed);
+                    hand.outcome.unrecorded = Some(error);
+                }
                 gone
             }
         }
@@ -312,6 +331,7 @@ impl Actor<'_> {
             Taken::Removed(last) => {
                 let frees = self.links.frees(&last);
                 outcome.removed.add(&last, frees);
+                outcome.by_reason[doomed.why.kind()] += 1;
                 return Fate::Removed { frees };
             }
             Taken::Changed => outcome.changed += 1,

@@ -41,7 +41,7 @@ pub struct Looked {
 pub fn look_over(what: &LookOver<'_>) -> Looked {
     let fresh = || Looked { survey: Survey::new(what.select.headings().len()), ..Looked::default() };
     let looker = Looker { what, links: Links::default() };
-    let walk = Walk { root: what.root, stop: what.stop };
+    let walk = Walk { root: what.root, stop: what.stop, interrupted: what.stop };
     let hands = walk.run(&looker, (0..what.workers.get()).map(|_| fresh()).collect());
     hands.into_iter().fold(fresh(), |mut all, hand| {
         all.survey.merge(&hand.survey);
@@ -62,8 +62,8 @@ impl Visitor for Looker<'_> {
     fn sift(&self, hand: &mut Looked, folder: &[u8], name: &[u8]) -> Option<u16> {
         match self.what.select.file(folder, name) {
             Named::Wanted(pattern) => Some(pattern),
-            Named::Excluded => {
-                hand.survey.add_unseen(Kept::Excluded);
+            Named::Excluded(pattern) => {
+                hand.survey.add_unseen(pattern, Kept::Excluded);
                 None
             }
             Named::Foreign => None,
@@ -96,6 +96,8 @@ impl Visitor for Looker<'_> {
     fn emptied(&self, _: &mut Looked, _: &Folder, _: &CStr) -> bool {
         false
     }
+
+    fn folders_gone(&self, _: &mut Looked, _: &[u8], _: &CStr, _: u64) {}
 
     fn trouble(&self, hand: &mut Looked, error: FsError) {
         hand.errors.push(error);

@@ -1,6 +1,8 @@
 //! Finishing what a killed run had begun: its claims, and the folders it emptied.
 
+use super::Ledger;
 use crate::fs::{Claims, Finished, Lock, Root, remove_if_empty};
+use std::ffi::CString;
 
 /// What was left of a killed run, and what became of it.
 #[derive(Debug, Default)]
@@ -12,9 +14,35 @@ pub struct Recovered {
 }
 
 /// Deals with what a killed run left below `root`.
-pub fn recover(root: &Root, lock: &Lock, claims: Option<&Claims>, empty_folders: bool) -> Recovered {
-    let claims = claims.map(|claims| claims.finish(lock.warrant(), root)).unwrap_or_default();
-    let left = lock.left_behind().filter(|_| empty_folders);
-    let folders = left.filter(|folder| remove_if_empty(lock.warrant(), root, folder)).count() as u64;
+pub fn recover(
+    root: &Root,
+    lock: &Lock,
+    claims: Option<&Claims>,
+    empty_folders: bool,
+    ledger: &dyn Ledger,
+) -> Recovered {
+    let warrant = lock.warrant();
+    let finish = |claims: &Claims| {
+        claims.finish(warrant, root, &|folder, name, look| ledger.recovered(folder, name, look))
+    };
+    let claims = claims.map(finish).unwrap_or_default();
+    let mut folders = 0;
+    for left in lock.left_behind().filter(|_| empty_folders) {
+        // With it the folder above may have gone empty, and so on up.
+        let mut gone = None;
+        let mut folder = left;
+        while !folder.is_empty() && remove_if_empty(warrant, root, folder) {
+            folders += 1;
+            gone = Some(folder);
+            folder = folder.iter().rposition(|b| *b == b'/').map_or(&[], |slash| &folder[..slash]);
+        }
+        if let Some(gone) = gone {
+            let slash = gone.iter().rposition(|b| *b == b'/');
+            let (parent, name) = slash.map_or((&[][..], gone), |slash| (&gone[..slash], &gone[slash + 1..]));
+            if let Ok(name) = CString::new(name) {
+                ledger.folders_removed(parent, &name, 1);
+            }
+        }
+    }
     Recovered { claims, folders }
 }

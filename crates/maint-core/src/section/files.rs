@@ -110,6 +110,11 @@ impl FilesSection {
     /// How long a file settles where nothing is said.
     pub const SETTLE: Span = Span::from_seconds(60);
 
+    /// Its root without slashes at the end or twice: one folder, one name.
+    pub fn root(&self) -> PathBuf {
+        self.path.components().collect()
+    }
+
     /// The names it speaks of.
     pub fn select(&self) -> Select {
         let max_depth = if self.recursive == Some(false) { Some(1) } else { self.max_depth };

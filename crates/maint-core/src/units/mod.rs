@@ -3,6 +3,8 @@
 //! Each is a checked type with one parser, one printer and one sentence that teaches the spelling.
 //! A number without a unit is never accepted: `30` days and `30` seconds look the same in a file.
 
+use crate::text::printable;
+
 mod byte_size;
 mod share;
 mod span;
@@ -22,7 +24,7 @@ pub struct UnitError {
 
 impl UnitError {
     pub(crate) fn new(given: &str, wanted: &'static str, why: impl Into<String>) -> Self {
-        Self { given: given.to_owned(), wanted, why: why.into() }
+        Self { given: printable(given.as_bytes()), wanted, why: why.into() }
     }
 }
 

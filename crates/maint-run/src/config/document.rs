@@ -1,7 +1,7 @@
 //! Files into tables, with the place of everything kept for the messages.
 
 use super::{
-    Source,
+    HostSection, SECTIONS, Source, Tables,
     environment::{Environment, beside},
     trust::{ReadError, read_trusted, show},
 };
@@ -84,15 +84,17 @@ impl Document {
         let mut document = Self::default();
         match read_trusted(path) {
             Ok(text) => document.add(path.clone(), text)?,
-            Err(ReadError::Io(error)) if may_be_missing && error.kind() == io::ErrorKind::NotFound => {
-                return Ok(document);
-            }
+            // Drop-ins alone are a configuration too.
+            Err(ReadError::Io(error)) if may_be_missing && error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(Faults::one(error.about(path))),
         }
         for path in drop_ins(path)? {
             let text = read_trusted(&path).map_err(|error| Faults::one(error.about(&path)))?;
             document.add(path, text)?;
         }
+        document.know_all()?;
+        // A table of TOML has no order, a file has.
+        document.tables.sort_by_key(|table| (table.file, table.heading.start));
         Ok(document)
     }
 
@@ -165,12 +167,18 @@ impl Document {
             return Err(file.fault(table.heading.clone(), &why));
         }
         if !matches!(table.value.get_ref(), DeValue::Table(_)) {
-            let wanted = if is_named(&table.section) && table.name.is_none() {
-                format!("[{}.NAME]", table.section)
-            } else {
-                table.title()
+            let section = &table.section;
+            let why = match &table.name {
+                Some(key) if is_named(section) => {
+                    format!(
+                        "\"{key}\" is no table: give the section a name, as in [{section}.NAME], and put its keys there"
+                    )
+                }
+                None if is_named(section) => {
+                    format!("{section} is a value, where a table [{section}.NAME] belongs")
+                }
+                _ => format!("{section} is a value, where a table [{section}] belongs"),
             };
-            let why = format!("{} is a value, where a table {wanted} belongs", table.title());
             return Err(file.fault(table.heading.clone(), &why));
         }
         self.tables.push(table);
@@ -179,19 +187,24 @@ impl Document {
 
     /// A section nobody knows is a slip of the pen, and the table that was meant would silently do
     /// nothing.
-    pub(super) fn know_only(&self, sections: &[&str]) -> Result<(), Faults> {
-        let unknown = self.tables.iter().filter(|table| !sections.contains(&table.section.as_str()));
+    fn know_all(&self) -> Result<(), Faults> {
+        let unknown = self.tables.iter().filter(|table| tables_of(&table.section).is_none());
+        let known: Vec<&str> = SECTIONS.iter().map(|(word, _)| *word).collect();
         let faults: Vec<String> = unknown
             .map(|table| {
-                let why = format!(
-                    "unknown section `{}`, expected one of `{}`",
-                    table.section,
-                    sections.join("`, `")
-                );
+                let why =
+                    format!("unknown section `{}`, expected one of `{}`", table.section, known.join("`, `"));
                 self.files[table.file].fault(table.word.clone(), &why)
             })
             .collect();
         if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }
+    }
+
+    pub(super) fn names<'a>(&'a self, section: &'a str) -> impl Iterator<Item = &'a str> {
+        self.tables
+            .iter()
+            .filter(move |table| table.section == section)
+            .filter_map(|table| table.name.as_deref())
     }
 
     pub(super) fn single<T: Section>(
@@ -222,10 +235,18 @@ impl Document {
     }
 
     fn value_of<T: Section>(&self, table: &Table, environment: &Environment) -> Result<T, String> {
+        self.parse(table, table.value.clone(), environment)
+    }
+
+    fn parse<T: Section>(
+        &self,
+        table: &Table,
+        mut value: Spanned<DeValue<'static>>,
+        environment: &Environment,
+    ) -> Result<T, String> {
         let file = &self.files[table.file];
         let whole = table.heading.clone();
         let fault = |span: Range<usize>, why: &str| file.fault(span, &format!("{}: {why}", table.title()));
-        let mut value = table.value.clone();
         expand_all(&mut value, environment).map_err(|(span, why)| fault(span, &why))?;
         let section = T::deserialize(ValueDeserializer::from(value)).map_err(|error| {
             // What is missing is missing from the table: point at its name.
@@ -240,22 +261,39 @@ impl Document {
         Ok(section)
     }
 
-    pub(super) fn read_env_file(&self, path: &Path, environment: &mut Environment) -> Result<(), Faults> {
-        // Named by `[host]`, so that table is there.
+    /// Reads the env files that `[host]` names. Of that table only the one key is looked at: the others
+    /// may need what the files say.
+    pub(super) fn read_env_files(&self, environment: &mut Environment) -> Result<(), Faults> {
         let Some(host) = self.tables.iter().find(|table| table.section == "host") else { return Ok(()) };
+        let mut only = host.value.clone();
+        if let DeValue::Table(table) = only.get_mut() {
+            *table = std::mem::take(table).into_iter().filter(|(key, _)| key.get_ref() == ENV_FILE).collect();
+        }
+        let section: HostSection = self.parse(host, only, environment).map_err(Faults::one)?;
         let file = &self.files[host.file];
-        let path = beside(&file.path, path);
-        let text = read_trusted(&path).map_err(|error| {
-            let span = host.key("env-file").unwrap_or(host.heading.clone());
-            Faults::one(file.fault(span, &format!("env-file: {}", error.about(&path))))
-        })?;
-        environment.read(&text).map_err(|(line, why)| Faults::one(format!("{}:{line}: {why}", show(&path))))
+        for path in &section.env_file {
+            let path = beside(&file.path, path);
+            let text = read_trusted(&path).map_err(|error| {
+                let span = host.key(ENV_FILE).unwrap_or(host.heading.clone());
+                Faults::one(file.fault(span, &format!("{ENV_FILE}: {}", error.about(&path))))
+            })?;
+            environment
+                .read(&text)
+                .map_err(|(line, why)| Faults::one(format!("{}:{line}: {why}", show(&path))))?;
+        }
+        Ok(())
     }
 }
 
-/// Sections whose tables have names of their own.
+const ENV_FILE: &str = "env-file";
+
+fn tables_of(section: &str) -> Option<Tables> {
+    SECTIONS.iter().find(|(word, _)| *word == section).map(|(_, tables)| *tables)
+}
+
+/// Whether the tables of a section have names of their own; of an unknown one it does not matter.
 fn is_named(section: &str) -> bool {
-    !matches!(section, "host" | "log")
+    tables_of(section) != Some(Tables::One)
 }
 
 fn is_good_name(name: &str) -> bool {
@@ -318,7 +356,7 @@ impl SourceFile {
         let _ = write!(
             text,
             "\n  {line} | {}\n  {gutter} | {}{}",
-            shown.replace('\t', " "),
+            shown.replace(|c: char| c.is_control(), " "),
             " ".repeat(column - 1),
             "^".repeat(marks)
         );

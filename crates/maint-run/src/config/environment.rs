@@ -20,7 +20,9 @@ impl Environment {
     }
 
     fn get(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok().or_else(|| self.from_files.get(name).cloned())
+        // What is no UTF-8 can be no part of a configuration; as nothing at all it is an error.
+        let own = std::env::var_os(name).map(|value| value.into_string().unwrap_or_default());
+        own.or_else(|| self.from_files.get(name).cloned())
     }
 
     /// A string with every `${…}` replaced. `$${` is a plain `${`.

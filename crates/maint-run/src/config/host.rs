@@ -1,7 +1,8 @@
 //! `[host]` and `[log]`: where things are on this machine.
 
 use maint_core::section::{Fault, Section};
-use std::path::PathBuf;
+use maint_core::text::printable;
+use std::{os::unix::ffi::OsStrExt as _, path::PathBuf};
 
 /// `[host]`.
 #[derive(Debug, Clone, Default, serde::Deserialize)]
@@ -43,7 +44,7 @@ pub enum Level {
     Warn,
     /// One line for each target.
     Info,
-    /// One line for each decision.
+    /// One line for each removal.
     Debug,
 }
 
@@ -81,7 +82,8 @@ impl Section for LogSection {
 fn absolute<'a>(mut paths: impl Iterator<Item = (&'static str, &'a PathBuf)>) -> Result<(), Fault> {
     let wrong = paths.find(|(_, path)| !path.is_absolute());
     wrong.map_or(Ok(()), |(key, path)| {
-        let message = format!("\"{}\" is not absolute: a path begins with a slash", path.display());
+        let shown = printable(path.as_os_str().as_bytes());
+        let message = format!("\"{shown}\" is not absolute: a path begins with a slash");
         Err(Fault { key: Some(key), message })
     })
 }

@@ -19,11 +19,30 @@ use std::path::{Path, PathBuf};
 /// Where the configuration is when nobody says otherwise.
 pub const DEFAULT_FILE: &str = "/etc/maint/maint.toml";
 
-/// Every first word a table may have: `[files.live]`, `[host]`.
-const SECTIONS: [&str; 14] = [
-    "host", "log", "volume", "alert", "files", "orphans", "logs", "jobs", "reclaim", "database", "rows",
-    "watch", "check", "service",
+/// Every first word a table may have, and how many tables it stands for.
+const SECTIONS: [(&str, Tables); 14] = [
+    ("host", Tables::One),
+    ("log", Tables::One),
+    ("volume", Tables::Named),
+    ("alert", Tables::Named),
+    ("files", Tables::Named),
+    ("orphans", Tables::Named),
+    ("logs", Tables::Named),
+    ("jobs", Tables::Named),
+    ("reclaim", Tables::Named),
+    ("database", Tables::Named),
+    ("rows", Tables::Named),
+    ("watch", Tables::Named),
+    ("check", Tables::Named),
+    ("service", Tables::Named),
 ];
+
+/// `[host]`, or `[files.live]` and its like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tables {
+    One,
+    Named,
+}
 
 /// What was read.
 #[derive(Debug)]
@@ -46,23 +65,23 @@ pub enum Source {
 impl Source {
     /// `--config`, else `$MAINT_CONFIG`, else the usual place.
     pub fn find(option: Option<&Path>) -> Self {
-        let named =
-            option.map(Path::to_owned).or_else(|| std::env::var_os("MAINT_CONFIG").map(PathBuf::from));
+        let named = option.map(Path::to_owned).or_else(from_environment);
         named.map_or_else(|| Self::Usual(DEFAULT_FILE.into()), Self::Named)
     }
+}
+
+/// A variable that is set to nothing names no file.
+fn from_environment() -> Option<PathBuf> {
+    std::env::var_os("MAINT_CONFIG").filter(|name| !name.is_empty()).map(PathBuf::from)
 }
 
 impl Config {
     /// Reads the file, its drop-ins and its env files.
     pub fn load(source: &Source) -> Result<Self, Faults> {
         let document = Document::read(source)?;
-        document.know_only(&SECTIONS)?;
         // What names the env files cannot be read from them.
         let mut environment = Environment::default();
-        let host: HostSection = document.single("host", &environment)?.unwrap_or_default();
-        for file in &host.env_file {
-            document.read_env_file(file, &mut environment)?;
-        }
+        document.read_env_files(&mut environment)?;
         let host = document.single("host", &environment)?.unwrap_or_default();
         let log = document.single("log", &environment)?.unwrap_or_default();
         Ok(Self { document, environment, host, log })
@@ -78,7 +97,12 @@ impl Config {
         &self.log
     }
 
-    /// All tables `[section.NAME]`, in file order.
+    /// The names of all tables `[section.NAME]`, whether they are right or not.
+    pub fn names<'a>(&'a self, section: &'a str) -> impl Iterator<Item = &'a str> {
+        self.document.names(section)
+    }
+
+    /// All tables `[section.NAME]`, in the order in which they stand in the files.
     pub fn sections<T: Section>(&self, section: &str) -> Result<Vec<Named<T>>, Faults> {
         self.document.named(section, &self.environment)
     }

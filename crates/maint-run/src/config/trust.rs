@@ -1,10 +1,14 @@
 //! Whom a configuration may come from: root or the caller, and nobody else can have written it.
 
 use maint_core::text::printable;
+use nix::fcntl::OFlag;
 use std::{
-    fs::File,
+    fs::OpenOptions,
     io::{self, Read as _},
-    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{MetadataExt as _, OpenOptionsExt as _},
+    },
     path::Path,
 };
 
@@ -26,7 +30,13 @@ impl ReadError {
 /// Reads a file that only root or the caller can have written.
 pub(super) fn read_trusted(path: &Path) -> Result<String, ReadError> {
     const LARGEST: u64 = 4 << 20;
-    let file = File::open(path).map_err(ReadError::Io)?;
+    // Without waiting: a FIFO would keep a cron for ever.
+    let wait_for_nobody = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(wait_for_nobody.bits())
+        .open(path)
+        .map_err(ReadError::Io)?;
     // Of the open file, not of the path: it is this one that is read.
     let seen = file.metadata().map_err(ReadError::Io)?;
     let me = nix::unistd::geteuid().as_raw();
@@ -44,6 +54,9 @@ pub(super) fn read_trusted(path: &Path) -> Result<String, ReadError> {
         return distrust(
             "its group may write to it, and root is to follow it: take that right away (chmod g-w)".into(),
         );
+    }
+    if seen.len() > LARGEST {
+        return distrust(format!("has {} bytes, and no configuration needs more than {LARGEST}", seen.len()));
     }
     let mut text = String::new();
     file.take(LARGEST).read_to_string(&mut text).map_err(ReadError::Io)?;

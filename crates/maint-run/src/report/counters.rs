@@ -15,7 +15,9 @@ pub enum Counter {
     FilesArchived,
     /// Their lengths, of the files selected.
     BytesSelected,
-    /// Bytes of blocks that came free, or would.
+    /// Bytes of blocks that come free when they go.
+    BytesToFree,
+    /// Bytes of blocks that came free.
     BytesFreed,
     /// Selected, but left for the next run.
     Remaining,
@@ -32,13 +34,14 @@ pub enum Counter {
 }
 
 /// Counter, word, help. Metrics are named `maint_WORD`.
-pub const COUNTERS: [(Counter, &str, &str); 13] = [
+pub const COUNTERS: [(Counter, &str, &str); 14] = [
     (Counter::FilesScanned, "files_scanned", "Files that the patterns of the target matched."),
     (Counter::FilesSelected, "files_selected", "Files that the policy let go."),
     (Counter::FilesDeleted, "files_deleted", "Files removed."),
     (Counter::FilesMoved, "files_moved", "Files moved elsewhere."),
     (Counter::FilesArchived, "files_archived", "Files put into an archive."),
     (Counter::BytesSelected, "bytes_selected", "Lengths of the files that the policy let go."),
+    (Counter::BytesToFree, "bytes_to_free", "Bytes of blocks of the files that the policy let go."),
     (Counter::BytesFreed, "bytes_freed", "Bytes of blocks that came free."),
     (Counter::Remaining, "remaining", "Files left for the next run."),
     (Counter::FoldersDeleted, "folders_deleted", "Folders removed because they had gone empty."),
@@ -48,22 +51,14 @@ pub const COUNTERS: [(Counter, &str, &str); 13] = [
     (Counter::Errors, "errors", "Operations that failed."),
 ];
 
-impl Counter {
-    /// The word of reports.
-    pub fn word(self) -> &'static str {
-        COUNTERS.iter().find(|row| row.0 == self).map_or("", |row| row.1)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_counter_has_its_row() {
-        for (n, (counter, word, help)) in COUNTERS.into_iter().enumerate() {
+        for (n, (counter, _, help)) in COUNTERS.into_iter().enumerate() {
             assert_eq!(counter as usize, n, "the table is in the order of the enum");
-            assert_eq!(counter.word(), word);
             assert!(help.ends_with('.'));
         }
         assert_eq!(Counter::Errors as usize + 1, COUNTERS.len());

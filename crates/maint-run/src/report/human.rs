@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 pub(crate) fn render(report: &Report) -> String {
     let mut text = String::new();
-    if report.dry_run {
+    if report.is_dry_run() {
         text.push_str("DRY RUN: nothing has been changed.\n\n");
     }
     for target in &report.targets {
@@ -19,7 +19,7 @@ pub(crate) fn render(report: &Report) -> String {
     }
     if let Some(signal) = report.interrupted {
         // Writing to a String cannot fail, here and below.
-        let _ = writeln!(text, "Interrupted by signal {signal}: what is left is for the next run.");
+        let _ = writeln!(text, "Interrupted by signal {signal}: what is left is for the next run.\n");
     }
     let _ = writeln!(text, "{}", summary(report));
     text
@@ -34,63 +34,40 @@ fn render_target(text: &mut String, target: &Target) {
     };
     let n = |counter| target.counts.get(counter);
     let bytes = |counter| ByteSize::from_bytes(n(counter)).to_string();
+    let files = |counter| count(n(counter), "file");
     if looked(target) {
-        row(
-            "found",
-            format!("{}{}", count(n(Counter::FilesScanned), "file"), in_brackets(&target.by_pattern)),
-        );
+        row("found", format!("{}{}", files(Counter::FilesScanned), in_brackets(&target.by_pattern)));
         if let Some((oldest, newest)) = target.span {
             row("oldest, newest", format!("{}, {}", clock::local(oldest), clock::local(newest)));
         }
-        if target.dry_run || target.status == Status::Refused {
-            let frees = bytes(Counter::BytesFreed);
-            let what = format!(
-                "{}, {}; frees {frees} on disk",
-                count(n(Counter::FilesSelected), "file"),
-                bytes(Counter::BytesSelected)
-            );
-            row(if target.dry_run { "to be removed" } else { "would go" }, what);
+        let all = format!("{}; {}", bytes(Counter::BytesSelected), bytes(Counter::BytesToFree));
+        if target.dry_run && target.status != Status::Refused {
+            let now = n(Counter::FilesSelected) - n(Counter::Remaining).min(n(Counter::FilesSelected));
+            let (size, frees) = (bytes(Counter::BytesSelected), bytes(Counter::BytesToFree));
+            row("to be removed", format!("{}, {size}; frees {frees} on disk", count(now, "file")));
+        } else if n(Counter::FilesDeleted) == 0 && target.status == Status::Refused {
+            row("would go", format!("{}, {all} on disk", files(Counter::FilesSelected)));
         } else {
             let folders = match n(Counter::FoldersDeleted) {
                 0 => String::new(),
                 folders => format!(" and {}", count(folders, "empty folder")),
             };
-            row(
-                "removed",
-                format!(
-                    "{}{folders}; freed {} on disk",
-                    count(n(Counter::FilesDeleted), "file"),
-                    bytes(Counter::BytesFreed)
-                ),
-            );
+            let freed = bytes(Counter::BytesFreed);
+            row("removed", format!("{}{folders}; freed {freed} on disk", files(Counter::FilesDeleted)));
         }
         for (reason, files) in &target.reasons {
             row("", format!("{} {reason}", grouped(*files)));
         }
         row("kept", kept(target));
-        if n(Counter::Remaining) > 0 {
-            row("remaining", format!("{} for the next run", count(n(Counter::Remaining), "file")));
-        }
-        if n(Counter::FilesChanged) > 0 {
-            row(
-                "changed",
-                format!("{} changed while this ran and stayed", count(n(Counter::FilesChanged), "file")),
-            );
-        }
-        if n(Counter::Unclaimed) > 0 {
-            row(
-                "unclaimed",
-                format!(
-                    "{} removed after a last look, without a claim",
-                    count(n(Counter::Unclaimed), "file")
-                ),
-            );
-        }
-        if n(Counter::Recovered) > 0 {
-            row(
-                "recovered",
-                format!("{} that a killed run had claimed", count(n(Counter::Recovered), "file")),
-            );
+        for (counter, label, what) in [
+            (Counter::Remaining, "remaining", "for the next run"),
+            (Counter::FilesChanged, "changed", "changed while this ran and stayed"),
+            (Counter::Unclaimed, "unclaimed", "removed after a last look, without a claim"),
+            (Counter::Recovered, "recovered", "that a killed run had claimed"),
+        ] {
+            if n(counter) > 0 {
+                row(label, format!("{} {what}", files(counter)));
+            }
         }
         if let Some((before, after)) = target.storage {
             let will = if target.dry_run { "would be" } else { "now" };
@@ -108,7 +85,7 @@ fn render_target(text: &mut String, target: &Target) {
     }
     let untold = n(Counter::Errors).saturating_sub(target.errors.len() as u64);
     if untold > 0 {
-        row("failed", format!("and {} more", count(untold, "time")));
+        row("failed", format!("and {} more", grouped(untold)));
     }
 }
 
@@ -135,14 +112,26 @@ fn kept(target: &Target) -> String {
 }
 
 fn summary(report: &Report) -> String {
-    let total = |counter| report.total(counter);
-    let frees = ByteSize::from_bytes(total(Counter::BytesFreed));
-    let of = format!("of {}", count(total(Counter::FilesScanned), "file"));
-    let what = if report.dry_run {
-        format!("{} {of} would go, {frees} would come free", grouped(total(Counter::FilesSelected)))
-    } else {
-        format!("{} {of} removed, {frees} freed", grouped(total(Counter::FilesDeleted)))
+    let total = |counter, dry: bool| {
+        let targets = report.targets.iter().filter(|target| target.dry_run == dry);
+        targets.map(|target| target.counts.get(counter)).fold(0, u64::saturating_add)
     };
+    let clause = |dry: bool| {
+        let (files, bytes, verb) = if dry {
+            let remaining = total(Counter::Remaining, dry);
+            (total(Counter::FilesSelected, dry).saturating_sub(remaining), Counter::BytesToFree, "would go")
+        } else {
+            (total(Counter::FilesDeleted, dry), Counter::BytesFreed, "removed")
+        };
+        let of = count(total(Counter::FilesScanned, dry), "file");
+        let freed = ByteSize::from_bytes(total(bytes, dry));
+        let free = if dry { format!("{freed} would come free") } else { format!("{freed} freed") };
+        format!("{} of {of} {verb}, {free}", grouped(files))
+    };
+    let has = |dry: bool| report.targets.iter().any(|target| target.dry_run == dry);
+    let clauses: Vec<String> = [false, true].into_iter().filter(|dry| has(*dry)).map(clause).collect();
+    let what = if clauses.is_empty() { "nothing was begun".to_owned() } else { clauses.join("; dry: ") };
+    let ended = if report.interrupted.is_some() { "interrupted" } else { report.status().word() };
     let targets = count(report.targets.len() as u64, "section");
-    format!("{}: {targets}, {what}, in {:.1} s: {}", report.tool, report.seconds, report.status().word())
+    format!("{}: {targets}, {what}, in {:.1} s: {ended}", report.tool, report.seconds)
 }

@@ -62,7 +62,7 @@ pub(crate) fn render(report: &Report) -> String {
         host: &report.host,
         trigger: report.trigger.word(),
         mode: "normal",
-        dry_run: report.dry_run,
+        dry_run: report.is_dry_run(),
         start_time: clock::rfc3339(report.started),
         end_time: clock::rfc3339(report.ended),
         duration_seconds: (report.seconds * 1000.0).round() / 1000.0,

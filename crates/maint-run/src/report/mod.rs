@@ -10,7 +10,7 @@ pub(crate) use human::render as human;
 pub(crate) use json::render as json;
 
 use crate::exit::Status;
-use maint_core::{fs::FsError, time::Timestamp};
+use maint_core::{prune::Errors, time::Timestamp};
 use std::error::Error;
 
 /// The run as a whole.
@@ -24,8 +24,6 @@ pub struct Report {
     pub host: String,
     /// Who called.
     pub trigger: Trigger,
-    /// Nothing was changed.
-    pub dry_run: bool,
     /// Begin.
     pub started: Timestamp,
     /// End.
@@ -76,18 +74,20 @@ pub struct Target {
     pub span: Option<(Timestamp, Timestamp)>,
     /// Used space in percent, before and after.
     pub storage: Option<(f64, f64)>,
+    /// Less than the whole policy was asked for: an override, a limit.
+    pub partial: bool,
     /// Sentences a person should read.
     pub notes: Vec<String>,
-    /// What failed; the first hundred.
+    /// What failed, as far as it is told in full.
     pub errors: Vec<Failure>,
 }
 
 /// Numbers by counter; what was not counted is 0.
-#[derive(Debug, Clone, Default)]
-pub struct Counts(Vec<(Counter, u64)>);
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counts([u64; COUNTERS.len()]);
 
 /// One thing that failed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// Where, safe to print.
     pub path: String,
@@ -100,23 +100,17 @@ pub struct Failure {
 impl Counts {
     /// Sets a number.
     pub fn set(&mut self, counter: Counter, value: u64) {
-        self.0.retain(|(other, _)| *other != counter);
-        self.0.push((counter, value));
+        self.0[counter as usize] = value;
+    }
+
+    /// Adds to a number.
+    pub fn add(&mut self, counter: Counter, value: u64) {
+        self.0[counter as usize] += value;
     }
 
     /// The number.
     pub fn get(&self, counter: Counter) -> u64 {
-        self.0.iter().find(|(other, _)| *other == counter).map_or(0, |(_, value)| *value)
-    }
-}
-
-impl From<&FsError> for Failure {
-    fn from(error: &FsError) -> Self {
-        Self {
-            path: error.path.clone(),
-            operation: error.operation.to_owned(),
-            error: error.source.to_string(),
-        }
+        self.0[counter as usize]
     }
 }
 
@@ -135,6 +129,7 @@ impl Target {
             by_pattern: Vec::new(),
             span: None,
             storage: None,
+            partial: false,
             notes: Vec::new(),
             errors: Vec::new(),
         }
@@ -143,6 +138,34 @@ impl Target {
     /// Makes the status no better than this one.
     pub fn worsen(&mut self, status: Status) {
         self.status = self.status.worse(status);
+    }
+
+    /// Whether the policy has been carried out to its end, without any fault.
+    pub fn succeeded(&self) -> bool {
+        self.status == Status::Ok
+            && !self.partial
+            && !self.dry_run
+            && self.counts.get(Counter::Remaining) == 0
+    }
+
+    /// Notes what failed below `root`. Both walks of a target meet the same unreadable folder: it is told,
+    /// and counted, once.
+    pub fn fail(&mut self, root: &str, errors: &Errors) {
+        let mut new = errors.total();
+        for error in errors.iter() {
+            let path = if error.path.is_empty() { root.to_owned() } else { format!("{root}/{}", error.path) };
+            let failure =
+                Failure { path, operation: error.operation.to_owned(), error: error.source.to_string() };
+            if self.errors.contains(&failure) {
+                new -= 1;
+            } else {
+                self.errors.push(failure);
+            }
+        }
+        self.counts.add(Counter::Errors, new);
+        if new > 0 {
+            self.worsen(Status::Warning);
+        }
     }
 
     /// Notes why, and makes the status no better than this one.
@@ -161,6 +184,11 @@ impl Report {
     /// What the process will say of it.
     pub fn exit_code(&self) -> u8 {
         self.interrupted.map_or_else(|| self.status().code(), crate::exit::interrupted)
+    }
+
+    /// Whether nothing was to be changed anywhere.
+    pub fn is_dry_run(&self) -> bool {
+        !self.targets.is_empty() && self.targets.iter().all(|target| target.dry_run)
     }
 
     /// The sum over all targets.
@@ -186,8 +214,12 @@ pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let words = error.to_string();
+        // Some libraries say their cause themselves.
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
         cause = error.source();
     }
     text
