@@ -11,13 +11,25 @@ pub(super) struct Names {
     starts: Vec<u32>,
 }
 
+/// Of a name of 255 bytes, and of one of one byte with its place.
+const LONGEST_RECORD: usize = NUMBER.end + 256;
+const SHORTEST_RECORD: usize = NUMBER.end + 2 + size_of::<u32>();
+
 const INODE: Range<usize> = 0..8;
 const NUMBER: Range<usize> = 8..10;
 
 impl Names {
-    pub(super) fn clear(&mut self) {
+    /// Empties it and makes room for so many bytes. Room is taken anew and not grown: growing would hold
+    /// the old and the new at once, and what is never written costs nothing.
+    pub(super) fn begin(&mut self, bytes: usize) {
         self.text.clear();
         self.starts.clear();
+        if self.text.capacity() < bytes {
+            self.text = Vec::new();
+            self.starts = Vec::new();
+            self.text = Vec::with_capacity(bytes + LONGEST_RECORD);
+            self.starts = Vec::with_capacity(bytes / SHORTEST_RECORD);
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -70,7 +82,7 @@ mod tests {
         names.sort();
         let all: Vec<_> = (0..names.len()).map(|n| names.get(n)).collect();
         assert_eq!(all, [(c"b\n", 0), (c"c", 7), (c"a", 1)]);
-        names.clear();
+        names.begin(100);
         assert_eq!((names.len(), names.bytes()), (0, 0));
     }
 }

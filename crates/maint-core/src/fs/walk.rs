@@ -320,7 +320,7 @@ impl<V: Visitor> Shared<'_, V> {
         let mut limit = FIRST_CHUNK;
         loop {
             let mut chunk = slot.chunk.write().unwrap_or_else(PoisonError::into_inner);
-            chunk.names.clear();
+            chunk.names.begin(limit);
             let read = self.fill(hand, node, &folder.folder, &mut listing, &mut chunk.names, limit);
             chunk.names.sort();
             let files = chunk.names.len();
