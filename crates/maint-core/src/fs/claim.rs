@@ -17,7 +17,7 @@
 use super::{
     Folder, FsError, PRIVATE_FOLDER, Root, Warrant,
     folder::{look_at, quietly},
-    remove::unlink,
+    remove::{Taken, unlink},
 };
 use crate::{
     entry::{Kind, Look},
@@ -64,21 +64,6 @@ pub struct ClaimHand {
     stuck: AtomicBool,
 }
 
-/// What became of one condemned file.
-#[derive(Debug)]
-pub enum Taken {
-    /// It is gone; this was the last look at it.
-    Removed(Look),
-    /// It was gone already.
-    Vanished,
-    /// It is another file now, or was touched: it stays.
-    Changed,
-    /// It cannot be claimed here; the caller may remove it without.
-    Unclaimable,
-    /// It stays, because the system said no.
-    Failed(io::Error),
-}
-
 /// What a killed run had left, and what became of it.
 #[derive(Debug, Default)]
 pub struct Finished {
@@ -92,15 +77,6 @@ pub struct Finished {
 
 /// Hears of each claim that was finished: folder, name, last look.
 pub type Gone<'a> = &'a dyn Fn(&[u8], &CStr, &Look);
-
-impl Taken {
-    pub(super) fn from_error(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::NotFound => Self::Vanished,
-            _ => Self::Failed(error),
-        }
-    }
-}
 
 impl Claims {
     /// Opens the private folder, making it if there is none. An error means that this run must do

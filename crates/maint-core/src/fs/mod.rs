@@ -18,11 +18,11 @@ mod root;
 mod usage;
 mod walk;
 
-pub use claim::{ClaimHand, Claims, Finished, Gone, Taken};
+pub use claim::{ClaimHand, Claims, Finished, Gone};
 pub use folder::{Folder, PRIVATE_FOLDER};
 pub use lock::{Lock, LockError, Warrant};
 pub(crate) use remove::remove_if_empty;
-pub use remove::{remove_empty_folder, remove_unclaimed};
+pub use remove::{Taken, remove_empty_folder, remove_unclaimed};
 pub use replace::replace_file;
 pub use root::{Borders, Root, RootError};
 pub use usage::Usage;

@@ -1,7 +1,7 @@
 //! The only place that takes things away. Every function needs a [`Warrant`] and a handle.
 #![expect(clippy::disallowed_methods, reason = "this is the module the others must go through")]
 
-use super::{Folder, Root, Warrant, claim::Taken, folder::look_at};
+use super::{Folder, Root, Warrant, folder::look_at};
 use crate::entry::Look;
 use nix::{
     errno::Errno,
@@ -12,6 +12,30 @@ use std::{
     io,
     os::fd::BorrowedFd,
 };
+
+/// What became of one condemned file.
+#[derive(Debug)]
+pub enum Taken {
+    /// It is gone; this was the last look at it.
+    Removed(Look),
+    /// It was gone already.
+    Vanished,
+    /// It is another file now, or was touched: it stays.
+    Changed,
+    /// It cannot be claimed here; the caller may remove it without.
+    Unclaimable,
+    /// It stays, because the system said no.
+    Failed(io::Error),
+}
+
+impl Taken {
+    fn from_error(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::Vanished,
+            _ => Self::Failed(error),
+        }
+    }
+}
 
 /// Takes a name away that was just looked at.
 pub(super) fn unlink(_: Warrant<'_>, handle: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! A number of bytes: `100MB` in powers of ten, `100MiB` or `100M` in powers of two.
 
-use super::{UnitError, deserialize_from_str, number_and_unit};
+use super::{UnitError, deserialize_from_str, quantity};
 use std::{fmt, str::FromStr};
 
 /// A number of bytes.
@@ -46,19 +46,8 @@ impl FromStr for ByteSize {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        const WANTED: &str = "a size";
         let spelling = "write a whole number and a unit: 512B, 64kB, 100MB, 20GB (powers of ten) or 64KiB, 100MiB, 20GiB (powers of two; K, M, G, T for short)";
-        let (number, unit) = number_and_unit(text).ok_or_else(|| UnitError::new(text, WANTED, spelling))?;
-        let (_, bytes) = UNITS
-            .iter()
-            .find(|(name, _)| *name == unit)
-            .ok_or_else(|| UnitError::new(text, WANTED, spelling))?;
-        number
-            .parse::<u64>()
-            .ok()
-            .and_then(|n| n.checked_mul(*bytes))
-            .map(Self)
-            .ok_or_else(|| UnitError::new(text, WANTED, "more than 16 EiB"))
+        quantity(text, "a size", spelling, &UNITS, (u64::MAX, "more than 16 EiB")).map(Self)
     }
 }
 

@@ -34,6 +34,22 @@ fn number_and_unit(text: &str) -> Option<(&str, &str)> {
     (digits > 0).then(|| text.split_at(digits))
 }
 
+/// A whole number of one of these units, in the smallest; `spelling` teaches what would be right.
+fn quantity(
+    text: &str,
+    wanted: &'static str,
+    spelling: &str,
+    units: &[(&str, u64)],
+    most: (u64, &str),
+) -> Result<u64, UnitError> {
+    let parts = number_and_unit(text);
+    let found =
+        parts.and_then(|(number, unit)| Some((number, units.iter().find(|(name, _)| *name == unit)?.1)));
+    let (number, size) = found.ok_or_else(|| UnitError::new(text, wanted, spelling))?;
+    let total = number.parse::<u64>().ok().and_then(|n| n.checked_mul(size)).filter(|total| *total <= most.0);
+    total.ok_or_else(|| UnitError::new(text, wanted, most.1))
+}
+
 /// Reads a unit from a TOML string through its `FromStr`, with its own words when another type is found.
 macro_rules! deserialize_from_str {
     ($unit:ty, $expecting:expr) => {

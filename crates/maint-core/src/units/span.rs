@@ -1,6 +1,6 @@
 //! A length of time, to the second: `90s 15min 24h 7d 2w 6mo 1y`.
 
-use super::{UnitError, deserialize_from_str, number_and_unit};
+use super::{UnitError, deserialize_from_str, number_and_unit, quantity};
 use std::{fmt, str::FromStr};
 
 /// A length of time in whole seconds.
@@ -54,23 +54,12 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
         const WANTED: &str = "a duration";
-        let spelling = "write a whole number and a unit: 90s, 15min, 24h, 7d, 2w, 6mo or 1y";
-        let (number, unit) = number_and_unit(text).ok_or_else(|| UnitError::new(text, WANTED, spelling))?;
-        if unit == "m" {
+        if let Some((number, "m")) = number_and_unit(text) {
             let why = format!("m is ambiguous: write {number}min for minutes or {number}mo for months");
             return Err(UnitError::new(text, WANTED, why));
         }
-        let (_, seconds) = UNITS
-            .iter()
-            .find(|(name, _)| *name == unit)
-            .ok_or_else(|| UnitError::new(text, WANTED, spelling))?;
-        number
-            .parse::<u64>()
-            .ok()
-            .and_then(|n| n.checked_mul(*seconds))
-            .filter(|total| *total <= LONGEST)
-            .map(Self)
-            .ok_or_else(|| UnitError::new(text, WANTED, "more than 1000 years"))
+        let spelling = "write a whole number and a unit: 90s, 15min, 24h, 7d, 2w, 6mo or 1y";
+        quantity(text, WANTED, spelling, &UNITS, (LONGEST, "more than 1000 years")).map(Self)
     }
 }
 
