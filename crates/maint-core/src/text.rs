@@ -1,6 +1,6 @@
 //! Words and names for people: nothing a file is called can move a cursor or fake a line.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, os::unix::ffi::OsStrExt as _, path::Path};
 
 /// A file name as it may be shown in a terminal, a log, a mail or JSON.
 ///
@@ -32,6 +32,11 @@ pub fn printable(name: &[u8]) -> String {
         }
     }
     shown
+}
+
+/// A path as it may be shown.
+pub fn shown_path(path: &Path) -> String {
+    printable(path.as_os_str().as_bytes())
 }
 
 /// The name that [`printable`] was given, or `None` for text it never writes.

@@ -9,7 +9,7 @@ use crate::{clock, places::Places};
 use maint_core::{
     entry::Look,
     prune::{Batch, Doomed, Fate, Ledger, LedgerError},
-    text::{absolute, printable},
+    text::{absolute, printable, shown_path},
     time::Timestamp,
 };
 use serde::Serialize;
@@ -134,13 +134,13 @@ impl Audit {
             Ok((length, file)) => {
                 log::warn!(
                     "{} takes no line ({why}): they go to {} for now",
-                    show(&self.path),
-                    show(&self.refuge_path)
+                    shown_path(&self.path),
+                    shown_path(&self.refuge_path)
                 );
                 Sink::Refuge { file, length, writes: 0 }
             }
             Err(error) => {
-                let (log, refuge) = (show(&self.path), show(&self.refuge_path));
+                let (log, refuge) = (shown_path(&self.path), shown_path(&self.refuge_path));
                 log::error!(
                     "no audit line can be written, neither to {log} ({why}) nor to {refuge} ({error})"
                 );
@@ -170,7 +170,7 @@ impl Audit {
             }
         }
         let nowhere = |why: &str| {
-            let (log, refuge) = (show(&self.path), show(&self.refuge_path));
+            let (log, refuge) = (shown_path(&self.path), shown_path(&self.refuge_path));
             LedgerError(io::Error::other(format!("{log} takes no line, and {refuge} {why}")))
         };
         let Sink::Refuge { file, length, .. } = &mut *sink else { return Err(nowhere("takes none either")) };
@@ -188,7 +188,7 @@ impl Audit {
         if let Sink::Log(log) = &*self.sink.lock().unwrap_or_else(PoisonError::into_inner)
             && let Err(error) = log.sync_data()
         {
-            log::warn!("{} may lose lines with the power: {error}", show(&self.path));
+            log::warn!("{} may lose lines with the power: {error}", shown_path(&self.path));
         }
     }
 }
@@ -226,10 +226,6 @@ fn open_log(path: &Path) -> io::Result<File> {
     };
     heal(&mut log)?;
     Ok(log)
-}
-
-fn show(path: &Path) -> String {
-    printable(path.as_os_str().as_bytes())
 }
 
 struct TargetLedger<'a> {

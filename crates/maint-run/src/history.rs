@@ -8,12 +8,12 @@ use crate::{
     places::make_folder,
     report::{COUNTERS, Report},
 };
-use maint_core::{text::printable, time::Timestamp, units::Span};
+use maint_core::{text::shown_path, time::Timestamp, units::Span};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use std::{
     fs::OpenOptions,
     io,
-    os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -115,10 +115,10 @@ impl History {
         let path = file_in(folder);
         match std::fs::metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(HistoryError::Open(show(&path), error)),
+            Err(error) => return Err(HistoryError::Open(shown_path(&path), error)),
             Ok(_) => {}
         }
-        let failed = |source| HistoryError::Sqlite(show(&path), source);
+        let failed = |source| HistoryError::Sqlite(shown_path(&path), source);
         let db = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
         db.busy_timeout(BUSY).map_err(failed)?;
         Ok(Some(Self { db }))
@@ -131,7 +131,10 @@ impl History {
             Err(HistoryError::Sqlite(shown, error)) if is_corrupt(&error) => {
                 let aside =
                     set_aside(&file_in(folder)).map_err(|error| HistoryError::Open(shown.clone(), error))?;
-                log::warn!("{shown} is corrupt: it is kept as {}, and a new history begins", show(&aside));
+                log::warn!(
+                    "{shown} is corrupt: it is kept as {}, and a new history begins",
+                    shown_path(&aside)
+                );
                 Self::try_add(folder, report)
             }
             added => added,
@@ -140,18 +143,18 @@ impl History {
 
     fn try_add(folder: &Path, report: &Report) -> Result<Vec<PastTarget>, HistoryError> {
         let path = file_in(folder);
-        let failed = |source| HistoryError::Open(show(&path), source);
+        let failed = |source| HistoryError::Open(shown_path(&path), source);
         make_folder(folder).map_err(failed)?;
         // Made here and not by SQLite, for its mode: the group may read what happened.
         OpenOptions::new().append(true).create(true).mode(0o640).open(&path).map_err(failed)?;
         let mut history = Self::open_file(&path)?;
-        let wrong = |source| HistoryError::Sqlite(show(&path), source);
+        let wrong = |source| HistoryError::Sqlite(shown_path(&path), source);
         history.insert(report).map_err(wrong)?;
         history.last_of_each().map_err(wrong)
     }
 
     fn open_file(path: &Path) -> Result<Self, HistoryError> {
-        let failed = |source| HistoryError::Sqlite(show(path), source);
+        let failed = |source| HistoryError::Sqlite(shown_path(path), source);
         let mut db = Connection::open(path).map_err(failed)?;
         db.busy_timeout(BUSY).map_err(failed)?;
         db.pragma_update(None, "foreign_keys", true).map_err(failed)?;
@@ -159,7 +162,7 @@ impl History {
         db.pragma_update(None, "synchronous", "NORMAL").map_err(failed)?;
         let version: u32 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
         if version > NEWEST {
-            return Err(HistoryError::TooNew(show(path), version));
+            return Err(HistoryError::TooNew(shown_path(path), version));
         }
         for (to, migration) in (1..).zip(MIGRATIONS).filter(|(to, _)| *to > version) {
             let step = db.transaction().map_err(failed)?;
@@ -308,8 +311,4 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
 
 fn file_in(folder: &Path) -> PathBuf {
     folder.join("history.db")
-}
-
-fn show(path: &Path) -> String {
-    printable(path.as_os_str().as_bytes())
 }

@@ -26,8 +26,8 @@ use args::CommandLine;
 use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
 use config::{Config, Faults, Source};
 use exit::Status;
-use maint_core::text::printable;
-use std::{fmt::Write as _, os::unix::ffi::OsStrExt as _, process::ExitCode};
+use maint_core::text::shown_path;
+use std::{fmt::Write as _, process::ExitCode};
 
 /// One program.
 pub trait Tool {
@@ -118,9 +118,9 @@ fn start<T: Tool>(line: &CommandLine<T::Args>) -> Result<u8, UsageError> {
 
 fn check_config<T: Tool>(config: &Config, source: &Source) -> Result<u8, UsageError> {
     let described = T::describe(config)?;
-    let files: Vec<String> = config.files().map(|path| printable(path.as_os_str().as_bytes())).collect();
+    let files: Vec<String> = config.files().map(shown_path).collect();
     if let (Source::Usual(path), []) = (source, files.as_slice()) {
-        let shown = printable(path.as_os_str().as_bytes());
+        let shown = shown_path(path);
         return Err(UsageError::new(format!("there is no {shown}: name a file with --config")));
     }
     let mut text = format!("{}: correct\n", files.join(", "));

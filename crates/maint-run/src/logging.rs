@@ -5,11 +5,11 @@
 
 use crate::{clock, config::LogSection};
 use log::{LevelFilter, Log, Metadata, Record};
-use maint_core::text::printable;
+use maint_core::text::shown_path;
 use std::{
     fs::OpenOptions,
     io::Write as _,
-    os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _, net::UnixDatagram},
+    os::unix::{fs::OpenOptionsExt as _, net::UnixDatagram},
     path::Path,
 };
 
@@ -29,7 +29,7 @@ pub(crate) fn start(tool: &'static str, screen: LevelFilter, section: &LogSectio
     let mut complaints = Vec::new();
     let file = section.file.as_deref().and_then(|path| {
         let opened = OpenOptions::new().append(true).create(true).mode(0o640).open(path);
-        let shown = printable(path.as_os_str().as_bytes());
+        let shown = shown_path(path);
         opened.map_err(|error| complaints.push(format!("no log lines in {shown}: {error}"))).ok()
     });
     let syslog =

@@ -15,14 +15,13 @@ use crate::{
 use maint_core::{
     fs::{Borders, Lock, LockError, Root, replace_file},
     section::Section,
-    text::{count, printable},
+    text::{count, printable, shown_path},
     time::Timestamp,
     units::{ByteSize, Span},
 };
 use std::{
     fmt::Write as _,
     io::IsTerminal as _,
-    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -201,7 +200,7 @@ impl Run {
     pub fn lock(&self, root: &Root, wait: Option<Span>) -> Result<Lock, LockError> {
         // Without the folder the root itself is locked; what is wrong with the folder is not worth more.
         if let Err(error) = make_folder(&self.places.runtime) {
-            log::info!("no runtime folder {}: {error}", show(&self.places.runtime));
+            log::info!("no runtime folder {}: {error}", shown_path(&self.places.runtime));
         }
         let who = format!("{}, pid {}, since {}", self.tool, std::process::id(), clock::rfc3339(self.now));
         let until = Instant::now() + Duration::from_secs(wait.map_or(0, Span::seconds));
@@ -276,7 +275,7 @@ impl Run {
         let file = place.folder.join(format!("maint-{}.prom", self.tool));
         if let Err(error) = replace_file(&file, metrics::render(&self.report, &before).as_bytes(), 0o644) {
             let level = if place.asked_for { log::Level::Warn } else { log::Level::Info };
-            log::log!(level, "no metrics in {}: {error}", show(&place.folder));
+            log::log!(level, "no metrics in {}: {error}", shown_path(&place.folder));
         }
     }
 
@@ -321,10 +320,6 @@ impl Run {
             .map_err(|error| UsageError::new(format!("the history could not be printed: {error}")))?;
         Ok(Status::Ok.code())
     }
-}
-
-fn show(path: &Path) -> String {
-    printable(path.as_os_str().as_bytes())
 }
 
 fn trigger(options: &Universal) -> Trigger {

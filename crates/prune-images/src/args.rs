@@ -4,7 +4,7 @@ use clap::Args;
 use maint_core::{
     pattern::Pattern,
     section::{EmptyFolders, FilesSection, GuardSection, Section as _},
-    text::printable,
+    text::shown_path,
     units::{Share, Span},
 };
 use maint_run::{
@@ -12,7 +12,7 @@ use maint_run::{
     args::{Removing, RemovingFiles},
     config::Named,
 };
-use std::{os::unix::ffi::OsStrExt as _, path::PathBuf};
+use std::path::PathBuf;
 
 /// Options beside those of every tool.
 #[derive(Debug, Args)]
@@ -80,7 +80,7 @@ impl PruneArgs {
     }
 
     fn target_of(&self, path: &PathBuf) -> Result<Named<FilesSection>, UsageError> {
-        let shown = printable(path.as_os_str().as_bytes());
+        let shown = shown_path(path);
         let absolute =
             std::path::absolute(path).map_err(|error| UsageError::new(format!("--path {shown}: {error}")))?;
         let section = FilesSection {
@@ -99,7 +99,7 @@ impl PruneArgs {
             guard: GuardSection { max_share: Some(Share::from_percent(100)) },
         };
         section.check().map_err(|fault| UsageError::new(format!("--path {shown}: {fault}")))?;
-        let name = printable(section.root().as_os_str().as_bytes());
+        let name = shown_path(&section.root());
         Ok(Named { name, value: section, place: "--path".to_owned() })
     }
 }

@@ -11,7 +11,7 @@ use maint_core::{
     retention::{Policy, SettleBy},
     section::{EmptyFolders, FilesSection},
     select::Select,
-    text::{absolute, count, printable},
+    text::{absolute, count, printable, shown_path},
 };
 use maint_run::{
     Run,
@@ -42,7 +42,7 @@ pub(crate) fn describe(target: &Named<FilesSection>) -> String {
     if let Some(share) = section.guard().max_share {
         notes.push(format!("of more than {} files refused above max-share {share}", Guard::SMALL));
     }
-    let place = printable(section.root().as_os_str().as_bytes());
+    let place = shown_path(&section.root());
     format!("[files.{}] {place}: {}; {}", target.name, words(section), notes.join("; "))
 }
 
@@ -59,7 +59,7 @@ fn words(section: &FilesSection) -> String {
 pub(crate) fn prune(run: &Run, args: &PruneArgs, target: &Named<FilesSection>) -> Target {
     let section = &target.value;
     let place = section.root();
-    let shown = printable(place.as_os_str().as_bytes());
+    let shown = shown_path(&place);
     let dry_run = section.dry_run || args.removing.dry_run || args.only_names();
     let mut done = Target::new(&target.name, shown, words(section), dry_run);
     done.partial = args.is_partial();

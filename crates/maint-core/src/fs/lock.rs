@@ -54,8 +54,10 @@ pub enum LockError {
 /// The right to change things below a root: only a held lock issues one.
 ///
 /// ```compile_fail
-/// # use maint_core::fs::Warrant;
-/// let forged = Warrant { _held: todo!() };
+/// # use maint_core::fs::{Lock, Warrant};
+/// fn forge(lock: &Lock) -> Warrant<'_> {
+///     Warrant { _held: lock }
+/// }
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Warrant<'lock> {

@@ -4,7 +4,7 @@ use super::{
     Folder, FsError,
     folder::{device_of, quietly, see},
 };
-use crate::text::printable;
+use crate::text::shown_path;
 use nix::{
     fcntl::{OFlag, openat, readlinkat},
     sys::stat::Mode,
@@ -127,7 +127,7 @@ impl Root {
     /// Opens a root. Its last part must be a folder and no link; links on the way must belong to root or
     /// the caller; a folder on the way that anybody may write to must be sticky.
     pub fn open(path: &Path, borders: &Borders) -> Result<Self, RootError> {
-        let shown = printable(path.as_os_str().as_bytes());
+        let shown = shown_path(path);
         let refused = |why: &str| RootError::Refused { path: shown.clone(), why: why.to_owned() };
         let failed = |source: io::Error| FsError { operation: "open", path: shown.clone(), source };
         crate::section::check_root_path(path)
@@ -210,7 +210,7 @@ impl Root {
 
     /// The path, safe to print.
     pub fn shown(&self) -> String {
-        printable(self.path.as_os_str().as_bytes())
+        shown_path(&self.path)
     }
 
     /// The root as a folder.
@@ -261,7 +261,7 @@ fn check_borders(way: &[Identity], borders: &Borders) -> Result<(), String> {
     }
     let allowed = |path: &PathBuf| identity_of(path).is_some_and(|id| way.contains(&id));
     if !borders.allow.is_empty() && !borders.allow.iter().any(allowed) {
-        let list: Vec<String> = borders.allow.iter().map(|p| printable(p.as_os_str().as_bytes())).collect();
+        let list: Vec<String> = borders.allow.iter().map(|p| shown_path(p)).collect();
         return Err(format!("lies outside allow-roots ({})", list.join(", ")));
     }
     Ok(())

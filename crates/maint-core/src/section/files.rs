@@ -1,6 +1,7 @@
 //! `[files.NAME]`: a folder and what may leave it.
 
 use super::{Fault, Section};
+use crate::text::shown_path;
 use crate::{
     pattern::Pattern,
     plan::Guard,
@@ -156,7 +157,7 @@ impl Section for FilesSection {
 /// What makes a path unfit to be a root, before anything is opened.
 pub fn check_root_path(path: &Path) -> Result<(), String> {
     use std::path::Component;
-    let shown = crate::text::printable(path.as_os_str().as_encoded_bytes());
+    let shown = shown_path(path);
     if !path.is_absolute() {
         return Err(format!("\"{shown}\" is not absolute: a path begins with a slash"));
     }

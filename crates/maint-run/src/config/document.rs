@@ -3,9 +3,12 @@
 use super::{
     HostSection, SECTIONS, Source, Tables,
     environment::{Environment, beside},
-    trust::{ReadError, read_trusted, show},
+    trust::{ReadError, read_trusted},
 };
-use maint_core::{section::Section, text::printable};
+use maint_core::{
+    section::Section,
+    text::{printable, shown_path},
+};
 use std::{
     fmt::{self, Write as _},
     io,
@@ -279,7 +282,7 @@ impl Document {
             })?;
             environment
                 .read(&text)
-                .map_err(|(line, why)| Faults::one(format!("{}:{line}: {why}", show(&path))))?;
+                .map_err(|(line, why)| Faults::one(format!("{}:{line}: {why}", shown_path(&path))))?;
         }
         Ok(())
     }
@@ -341,7 +344,7 @@ impl SourceFile {
     }
 
     fn place(&self, span: &Range<usize>) -> String {
-        format!("{}:{}", show(&self.path), self.line_and_column(span.start).0)
+        format!("{}:{}", shown_path(&self.path), self.line_and_column(span.start).0)
     }
 
     /// `file:line:column: what`, and the line with a mark below it.
@@ -350,7 +353,7 @@ impl SourceFile {
         let shown = self.text.lines().nth(line - 1).unwrap_or_default();
         let room = shown.chars().count().saturating_sub(column - 1).max(1);
         let marks = self.text.get(span).map_or(1, |text| text.chars().count()).clamp(1, room);
-        let mut text = format!("{}:{line}:{column}: {what}", show(&self.path));
+        let mut text = format!("{}:{line}:{column}: {what}", shown_path(&self.path));
         let gutter = " ".repeat(line.to_string().len());
         // Writing to a String cannot fail.
         let _ = write!(
@@ -372,12 +375,12 @@ fn drop_ins(config: &Path) -> Result<Vec<PathBuf>, Faults> {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(Vec::new());
         }
-        Err(error) => return Err(Faults::one(format!("{}: cannot be listed: {error}", show(&folder)))),
+        Err(error) => return Err(Faults::one(format!("{}: cannot be listed: {error}", shown_path(&folder)))),
     };
     let mut paths = Vec::new();
     for entry in listing {
-        let entry =
-            entry.map_err(|error| Faults::one(format!("{}: cannot be listed: {error}", show(&folder))))?;
+        let entry = entry
+            .map_err(|error| Faults::one(format!("{}: cannot be listed: {error}", shown_path(&folder))))?;
         let name = entry.file_name();
         let hidden = name.as_bytes().starts_with(b".");
         if !hidden && name.as_bytes().ends_with(b".toml") {

@@ -1,8 +1,8 @@
 //! `[host]` and `[log]`: where things are on this machine.
 
 use maint_core::section::{Fault, Section};
-use maint_core::text::printable;
-use std::{os::unix::ffi::OsStrExt as _, path::PathBuf};
+use maint_core::text::shown_path;
+use std::path::PathBuf;
 
 /// `[host]`.
 #[derive(Debug, Clone, Default, serde::Deserialize)]
@@ -82,7 +82,7 @@ impl Section for LogSection {
 fn absolute<'a>(mut paths: impl Iterator<Item = (&'static str, &'a PathBuf)>) -> Result<(), Fault> {
     let wrong = paths.find(|(_, path)| !path.is_absolute());
     wrong.map_or(Ok(()), |(key, path)| {
-        let shown = printable(path.as_os_str().as_bytes());
+        let shown = shown_path(path);
         let message = format!("\"{shown}\" is not absolute: a path begins with a slash");
         Err(Fault { key: Some(key), message })
     })

@@ -1,14 +1,11 @@
 //! Whom a configuration may come from: root or the caller, and nobody else can have written it.
 
-use maint_core::text::printable;
+use maint_core::text::shown_path;
 use nix::fcntl::OFlag;
 use std::{
     fs::OpenOptions,
     io::{self, Read as _},
-    os::unix::{
-        ffi::OsStrExt as _,
-        fs::{MetadataExt as _, OpenOptionsExt as _},
-    },
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
 };
 
@@ -21,8 +18,8 @@ pub(super) enum ReadError {
 impl ReadError {
     pub(super) fn about(&self, path: &Path) -> String {
         match self {
-            Self::Io(error) => format!("{}: cannot be read: {error}", show(path)),
-            Self::Distrusted(why) => format!("{}: {why}", show(path)),
+            Self::Io(error) => format!("{}: cannot be read: {error}", shown_path(path)),
+            Self::Distrusted(why) => format!("{}: {why}", shown_path(path)),
         }
     }
 }
@@ -76,11 +73,6 @@ fn holds_password(text: &str) -> bool {
                 .is_some_and(|(user, _)| user.split_once(':').is_some_and(|(_, secret)| !secret.is_empty()))
         })
     })
-}
-
-/// A path, safe to print.
-pub(super) fn show(path: &Path) -> String {
-    printable(path.as_os_str().as_bytes())
 }
 
 #[cfg(test)]
