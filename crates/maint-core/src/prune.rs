@@ -9,8 +9,15 @@ pub use act::{Act, Batch, CarryOut, Doomed, Fate, Ledger, LedgerError, Outcome, 
 pub use look::{LookOver, Looked, look_over};
 pub use recover::{Recovered, recover};
 
-use crate::fs::FsError;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::{
+    entry::Look,
+    fs::{Block, Folder, FsError},
+};
+use std::{
+    ffi::CStr,
+    io,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 /// How far a walk has come, for whoever watches.
 #[derive(Debug, Default)]
@@ -82,4 +89,25 @@ impl Errors {
     pub fn total(&self) -> u64 {
         self.total
     }
+}
+
+/// Looks at every name of a block; what has gone by now is no concern. Answers how many were seen.
+fn look_at_each<'b>(
+    folder: &Folder,
+    block: Block<'b>,
+    errors: &mut Errors,
+    mut each: impl FnMut(&'b CStr, u16, Look),
+) -> u64 {
+    let mut seen = 0;
+    for (name, pattern) in block.iter() {
+        match folder.look(name) {
+            Ok(look) => {
+                seen += 1;
+                each(name, pattern, look);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => errors.push(FsError::new("look at", folder.path(), name.to_bytes(), error)),
+        }
+    }
+    seen
 }

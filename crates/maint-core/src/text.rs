@@ -69,9 +69,10 @@ fn push_hex(shown: &mut String, byte: u8) {
     let _ = write!(shown, "\\x{byte:02x}");
 }
 
-/// `root/folder/name`; folder and name may be empty.
-pub fn absolute(root: &[u8], folder: &[u8], name: &[u8]) -> Vec<u8> {
-    [root, folder, name].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(&b'/')
+/// Parts of a path with slashes between them; empty ones, such as the path of a root below itself, add
+/// nothing.
+pub fn joined(parts: &[&[u8]]) -> Vec<u8> {
+    parts.iter().copied().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(&b'/')
 }
 
 /// `1 file`, `2 files`.

@@ -9,7 +9,7 @@ use crate::{clock, places::Places};
 use maint_core::{
     entry::Look,
     prune::{Batch, Doomed, Fate, Ledger, LedgerError},
-    text::{absolute, printable, shown_path},
+    text::{joined, printable, shown_path},
     time::Timestamp,
 };
 use serde::Serialize;
@@ -247,7 +247,7 @@ impl TargetLedger<'_> {
     fn path(&self, folder: &[u8], name: &CStr) -> String {
         const LONGEST: usize = 4096;
         const SHOWN: usize = 1024;
-        let path = absolute(self.root, folder, name.to_bytes());
+        let path = joined(&[self.root, folder, name.to_bytes()]);
         if path.len() <= LONGEST {
             return printable(&path);
         }

@@ -127,7 +127,7 @@ impl Run {
         if let Source::Usual(path) = &self.source
             && self.config.files().next().is_none()
         {
-            let path = path.display();
+            let path = shown_path(path);
             return Err(UsageError::new(format!(
                 "there is no configuration at {path}: name a file with --config"
             )));
@@ -264,6 +264,7 @@ impl Run {
             log::warn!("this run is not in the history: {}", report::chain(&error));
             Vec::new()
         });
+        let Some(place) = &self.places.metrics else { return };
         // A folder named at a prompt is no section that anybody watches.
         if self.is_ad_hoc {
             return;
@@ -271,7 +272,6 @@ impl Run {
         let sections: Vec<&str> = self.config.names(self.section).collect();
         let before: Vec<_> =
             known.into_iter().filter(|past| sections.contains(&past.name.as_str())).collect();
-        let Some(place) = &self.places.metrics else { return };
         let file = place.folder.join(format!("maint-{}.prom", self.tool));
         if let Err(error) = replace_file(&file, metrics::render(&self.report, &before).as_bytes(), 0o644) {
             let level = if place.asked_for { log::Level::Warn } else { log::Level::Info };

@@ -11,7 +11,7 @@ use maint_core::{
     retention::{Policy, SettleBy},
     section::{EmptyFolders, FilesSection},
     select::Select,
-    text::{absolute, count, printable, shown_path},
+    text::{count, joined, printable, shown_path},
 };
 use maint_run::{
     Run,
@@ -204,7 +204,7 @@ impl Job<'_> {
 
     /// A name for `--list`, safe to show, or for `--print0`, as it is.
     fn line(&self, folder: &[u8], doomed: &Doomed<'_>) -> Vec<u8> {
-        let path = absolute(self.root.path().as_os_str().as_bytes(), folder, doomed.name.to_bytes());
+        let path = joined(&[self.root.path().as_os_str().as_bytes(), folder, doomed.name.to_bytes()]);
         if self.args.files.print0 {
             [path.as_slice(), b"\0"].concat()
         } else {

@@ -282,7 +282,7 @@ impl ClaimHand {
 
     /// Puts a claim back to where the intent says it came from; what has no home any more waits in `found`.
     fn restore(&self, root: &Root, folder: &[u8], name: Option<&CString>, claim: &CStr) -> io::Result<()> {
-        let why = match name.map(|name| (name, open_or_root(root, folder))) {
+        let why = match name.map(|name| (name, root.top().open_below(folder))) {
             Some((name, Ok(folder))) => return self.put_back(&folder, name, claim),
             Some((_, Err(error))) => error.to_string(),
             None => "nobody knows where it came from".to_owned(),
@@ -304,10 +304,6 @@ impl ClaimHand {
 
 /// A batch of 256 names of 255 bytes, and a path of ten thousand folders with such names.
 const LONGEST_INTENT: u64 = 4 << 20;
-
-fn open_or_root(root: &Root, folder: &[u8]) -> io::Result<Folder> {
-    if folder.is_empty() { root.top().open_again() } else { root.top().open_below(folder) }
-}
 
 fn parse_intent(text: &[u8]) -> Option<(Vec<u8>, Vec<CString>)> {
     let mut fields = text.split(|b| *b == 0);

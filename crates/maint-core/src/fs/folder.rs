@@ -2,6 +2,7 @@
 
 use crate::{
     entry::{Kind, Look},
+    text::joined,
     time::Timestamp,
 };
 use nix::{
@@ -69,8 +70,7 @@ impl Folder {
     /// been moved since.
     pub(super) fn step_up(&self, inode: u64) -> io::Result<Self> {
         let handle = quietly(|flags| nix::fcntl::openat(&self.handle, c"..", flags, Mode::empty()))?;
-        let slash = self.path.iter().rposition(|b| *b == b'/').unwrap_or(0);
-        let above = Self::new(handle, self.path[..slash].to_vec())?;
+        let above = Self::new(handle, super::parent_and_name(&self.path).0.to_vec())?;
         if (above.device, above.inode) == (self.device, inode) {
             Ok(above)
         } else {
@@ -88,22 +88,26 @@ impl Folder {
         self.handle.as_fd()
     }
 
-    /// Opens a folder below this one: no link is followed, no other mount entered, no step leads out.
+    /// Opens a folder below this one, or with an empty path itself: no link is followed, no other mount
+    /// entered, no step leads out.
     pub(super) fn open_below(&self, path: &[u8]) -> io::Result<Self> {
+        if path.is_empty() {
+            return self.open_again();
+        }
         let mut at: Option<OwnedFd> = None;
         for step in steps(path) {
             let from = at.as_ref().map_or(self.handle.as_fd(), AsFd::as_fd);
             at = Some(open_step(from, step, self.device)?);
         }
         let handle = at.ok_or_else(|| io::Error::from(Errno::ENOENT))?;
-        let below = Self::new(handle, super::join(&self.path, path))?;
+        let below = Self::new(handle, joined(&[&self.path, path]))?;
         // A btrfs subvolume is no mount, and still another filesystem: nothing can be renamed out of it.
         if below.device == self.device { Ok(below) } else { Err(Errno::EXDEV.into()) }
     }
 
     /// A second handle of the same folder, with a position of its own: a duplicate would go on listing
     /// where the first one stopped.
-    pub(super) fn open_again(&self) -> io::Result<Self> {
+    fn open_again(&self) -> io::Result<Self> {
         let handle = quietly(|flags| nix::fcntl::openat(&self.handle, c".", flags, Mode::empty()))?;
         Ok(Self { handle, path: self.path.clone(), device: self.device, inode: self.inode })
     }

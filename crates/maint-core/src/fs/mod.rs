@@ -28,7 +28,7 @@ pub use root::{Borders, Root, RootError};
 pub use usage::Usage;
 pub use walk::{Block, Skipped, Visitor, Walk, Workers};
 
-use crate::text::printable;
+use crate::text::{joined, printable};
 
 /// An operation that failed, with the path it was for.
 #[derive(Debug, thiserror::Error)]
@@ -51,14 +51,14 @@ impl FsError {
         name: &[u8],
         source: impl Into<std::io::Error>,
     ) -> Self {
-        Self { operation, path: printable(&join(folder, name)), source: source.into() }
+        Self { operation, path: printable(&joined(&[folder, name])), source: source.into() }
     }
 }
 
-/// `folder/name`, with no slash where one of them is empty.
-pub(crate) fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
-    match (folder, name) {
-        ([], one) | (one, []) => one.to_vec(),
-        (folder, name) => [folder, b"/", name].concat(),
+/// A path below a root in the folder and the last name.
+pub(crate) fn parent_and_name(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|b| *b == b'/') {
+        Some(slash) => (&path[..slash], &path[slash + 1..]),
+        None => (&[], path),
     }
 }

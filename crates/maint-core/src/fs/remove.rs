@@ -1,7 +1,7 @@
 //! The only place that takes things away. Every function needs a [`Warrant`] and a handle.
 #![expect(clippy::disallowed_methods, reason = "this is the module the others must go through")]
 
-use super::{Folder, Root, Warrant, folder::look_at};
+use super::{Folder, Root, Warrant, folder::look_at, parent_and_name};
 use crate::entry::Look;
 use nix::{
     errno::Errno,
@@ -71,11 +71,8 @@ pub fn remove_empty_folder(_: Warrant<'_>, parent: &Folder, name: &CStr) -> io::
 
 /// Removes the folder at a path below the root if it is there and empty; answers whether it went.
 pub(crate) fn remove_if_empty(warrant: Warrant<'_>, root: &Root, folder: &[u8]) -> bool {
-    let (above, name) = match folder.iter().rposition(|b| *b == b'/') {
-        Some(slash) => (root.top().open_below(&folder[..slash]), &folder[slash + 1..]),
-        None => (root.top().open_again(), folder),
-    };
-    let (Ok(above), Ok(name)) = (above, CString::new(name)) else { return false };
+    let (above, name) = parent_and_name(folder);
+    let (Ok(above), Ok(name)) = (root.top().open_below(above), CString::new(name)) else { return false };
     // Gone already is not gone by us.
     above.look(&name).is_ok() && remove_empty_folder(warrant, &above, &name).unwrap_or(false)
 }

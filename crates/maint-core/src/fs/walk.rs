@@ -287,9 +287,8 @@ impl<V: Visitor> Shared<'_, V> {
     fn open(&self, node: &Node, parent: Option<&Held>) -> io::Result<Arc<Held>> {
         let top = self.walk.root.top();
         let folder = match (&node.parent, parent) {
-            (None, _) => top.open_again()?,
             (Some(_), Some(parent)) => parent.folder.open_below(node.name.to_bytes())?,
-            (Some(_), None) => top.open_below(&node.path())?,
+            _ => top.open_below(&node.path())?,
         };
         node.inode.store(folder.inode(), Ordering::Release);
         // A path of half a megabyte counts like the hundred folders whose room it takes.

@@ -1,7 +1,7 @@
 //! The second walk: each entry is looked at afresh, judged by the approved plan, and shown or removed.
 //! [`Act`] is the one place where a dry run and a real one part.
 
-use super::{Errors, Progress};
+use super::{Errors, Progress, look_at_each};
 use crate::{
     entry::{Entry, Look},
     fs::{
@@ -197,23 +197,13 @@ impl Visitor for Actor<'_> {
     }
 
     fn files(&self, hand: &mut Hand, folder: &Folder, block: Block<'_>) -> u64 {
-        let mut scanned = 0;
         let mut doomed: Vec<Doomed<'_>> = Vec::new();
-        for (name, _) in block.iter() {
-            match folder.look(name) {
-                Ok(look) => {
-                    scanned += 1;
-                    let entry = Entry { folder: folder.path(), name: name.to_bytes(), look };
-                    if let Verdict::Remove(why) = self.what.plan.judge(&entry) {
-                        doomed.push(Doomed { name, look, why });
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    hand.outcome.errors.push(FsError::new("look at", folder.path(), name.to_bytes(), error))
-                }
+        let scanned = look_at_each(folder, block, &mut hand.outcome.errors, |name, _, look| {
+            let entry = Entry { folder: folder.path(), name: name.to_bytes(), look };
+            if let Verdict::Remove(why) = self.what.plan.judge(&entry) {
+                doomed.push(Doomed { name, look, why });
             }
-        }
+        });
         doomed.truncate(self.allowed(doomed.len()));
         let batch = Batch { folder: folder.path(), files: &doomed };
         let gone = if doomed.is_empty() { 0 } else { self.settle_batch(hand, folder, &batch) };
@@ -280,13 +270,12 @@ impl Actor<'_> {
                     lock.touch(batch.folder);
                     hand.touched = Some(batch.folder.to_vec());
                 }
-                if let Err(error) = ledger.intend(batch) {
-                    self.no_record.store(true, Ordering::Relaxed);
-                    hand.outcome.unrecorded = Some(error);
-                    return 0;
-                }
-                let gone = self.remove(hand, lock.warrant(), folder, batch);
-                if let Err(error) = ledger.settle(batch, &hand.fates) {
+                let mut gone = 0;
+                let recorded = ledger.intend(batch).and_then(|()| {
+                    gone = self.remove(hand, lock.warrant(), folder, batch);
+                    ledger.settle(batch, &hand.fates)
+                });
+                if let Err(error) = recorded {
                     self.no_record.store(true, Ordering::Relaxed);
                     hand.outcome.unrecorded = Some(error);
                 }

@@ -1,6 +1,6 @@
 //! The first walk: counts, and nothing else.
 
-use super::{Errors, Progress};
+use super::{Errors, Progress, look_at_each};
 use crate::{
     entry::Entry,
     fs::{Block, Folder, FsError, Root, Skipped, Visitor, Walk, Workers},
@@ -75,20 +75,11 @@ impl Visitor for Looker<'_> {
     }
 
     fn files(&self, hand: &mut Looked, folder: &Folder, block: Block<'_>) -> u64 {
-        let mut scanned = 0;
-        for (name, pattern) in block.iter() {
-            match folder.look(name) {
-                Ok(look) => {
-                    let entry = Entry { folder: folder.path(), name: name.to_bytes(), look };
-                    hand.survey.add(&entry, pattern, self.what.rules, &self.links);
-                    scanned += 1;
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    hand.errors.push(FsError::new("look at", folder.path(), name.to_bytes(), error))
-                }
-            }
-        }
+        let Looked { survey, errors, .. } = hand;
+        let scanned = look_at_each(folder, block, errors, |name, pattern, look| {
+            let entry = Entry { folder: folder.path(), name: name.to_bytes(), look };
+            survey.add(&entry, pattern, self.what.rules, &self.links);
+        });
         self.what.progress.add(scanned, 0);
         0
     }

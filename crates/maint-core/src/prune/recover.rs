@@ -1,7 +1,7 @@
 //! Finishing what a killed run had begun: its claims, and the folders it emptied.
 
 use super::Ledger;
-use crate::fs::{Claims, Finished, Lock, Root, remove_if_empty};
+use crate::fs::{Claims, Finished, Lock, Root, parent_and_name, remove_if_empty};
 use std::ffi::CString;
 
 /// What was left of a killed run, and what became of it.
@@ -34,11 +34,10 @@ pub fn recover(
         while !folder.is_empty() && remove_if_empty(warrant, root, folder) {
             folders += 1;
             gone = Some(folder);
-            folder = folder.iter().rposition(|b| *b == b'/').map_or(&[], |slash| &folder[..slash]);
+            folder = parent_and_name(folder).0;
         }
         if let Some(gone) = gone {
-            let slash = gone.iter().rposition(|b| *b == b'/');
-            let (parent, name) = slash.map_or((&[][..], gone), |slash| (&gone[..slash], &gone[slash + 1..]));
+            let (parent, name) = parent_and_name(gone);
             if let Ok(name) = CString::new(name) {
                 ledger.folders_removed(parent, &name, 1);
             }
