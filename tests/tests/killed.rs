@@ -67,9 +67,9 @@ fn a_claim_that_was_not_condemned_is_put_back() {
     // As a kill would leave it between the claim and the look: a fresh file under a condemned claim.
     let hand = tree.path(".maint/0");
     fs::write(hand.join("intent"), b"maint-intent-1\x002\0d\0other\0fresh\0").unwrap();
-    fs::write(hand.join("1-abc-5-10-0"), "fresh").unwrap();
+    fs::write(hand.join("1-1-r-abc-5-10-0"), "fresh").unwrap();
     // And one whose origin nobody knows: it is kept for a person.
-    fs::write(hand.join("77-abc-5-10-0"), "whose").unwrap();
+    fs::write(hand.join("77-77-r-abc-5-10-0"), "whose").unwrap();
     let done = Tool::prune(&config).arg("--json").exits(1);
     assert_eq!(fs::read_to_string(tree.path("d/fresh")).unwrap(), "fresh");
     done.says("nobody knows where it came from");
@@ -89,7 +89,7 @@ fn a_claim_gives_way_to_a_newer_file_of_its_name_and_is_not_lost() {
     Tool::prune(&config).exits(0);
     let hand = tree.path(".maint/0");
     fs::write(hand.join("intent"), b"maint-intent-1\x001\0d\0name\0").unwrap();
-    fs::write(hand.join("0-abc-5-10-0"), "claimed").unwrap();
+    fs::write(hand.join("0-0-r-abc-5-10-0"), "claimed").unwrap();
     fs::write(tree.path("d/name"), "newer").unwrap();
     Tool::prune(&config).exits(1).says("its name is taken; it waits as .maint/found/0-name");
     assert_eq!(fs::read_to_string(tree.path("d/name")).unwrap(), "newer");
@@ -103,7 +103,7 @@ fn claims_are_finished_whatever_the_section_says_now() {
     let section = format!("[files.a]\npath = {:?}\nmax-age = '1d'\n", tree.root());
     Tool::prune(&scratch.config(&section)).exits(0);
     fs::write(tree.path(".maint/0/intent"), b"maint-intent-1\x001\0d\0fresh\0").unwrap();
-    fs::write(tree.path(".maint/0/0-abc-5-10-0"), "fresh").unwrap();
+    fs::write(tree.path(".maint/0/0-0-r-abc-5-10-0"), "fresh").unwrap();
     Tool::prune(&scratch.config(&(section + "private = true\n"))).exits(0).says("recovered");
     assert_eq!(fs::read_to_string(tree.path("d/fresh")).unwrap(), "fresh");
 }

@@ -10,14 +10,20 @@
 //!
 //! No database, no network and no command line here; what surrounds a tool is `maint-run`'s.
 
+pub mod archive;
+pub mod bundle;
+pub mod calendar;
 pub mod entry;
 pub mod fs;
+pub mod grouping;
+pub mod name_clock;
 pub mod pattern;
 pub mod plan;
 pub mod prune;
 pub mod retention;
 pub mod section;
 pub mod select;
+pub mod spare;
 pub mod survey;
 pub mod text;
 pub mod time;

@@ -45,7 +45,7 @@ enum Shape {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
+pub(crate) enum Token {
     Byte(u8),
     One,
     Set {
@@ -60,6 +60,23 @@ enum Token {
 }
 
 impl Pattern {
+    /// The pattern that every name matches.
+    pub fn any() -> Self {
+        Self {
+            written: "*".to_owned(),
+            scope: Scope::Name,
+            shape: Shape::Ends { prefix: Vec::new(), suffix: Vec::new() },
+        }
+    }
+
+    /// Whether some file could match both. It may say yes too often, and never no when one could: of a
+    /// path only the last part is compared.
+    pub fn may_meet(&self, other: &Self) -> bool {
+        let (left, right) = (&self.shape.last_part(), &other.shape.last_part());
+        let known = vec![None; (left.len() + 1) * (right.len() + 1)];
+        Meeting { left, right, known }.at(0, 0)
+    }
+
     /// Whether a file called `name` in `folder` (its path below the root, empty for the root) matches.
     pub fn matches(&self, folder: &[u8], name: &[u8]) -> bool {
         match self.scope {
@@ -112,7 +129,7 @@ impl<'de> serde::Deserialize<'de> for Pattern {
     }
 }
 
-fn tokens(body: &str) -> Result<Vec<Token>, &'static str> {
+pub(crate) fn tokens(body: &str) -> Result<Vec<Token>, &'static str> {
     let mut tokens = Vec::new();
     let mut rest = body;
     while let Some(c) = rest.chars().next() {
@@ -190,6 +207,22 @@ fn set(inside: &str) -> Result<(Token, &str), &'static str> {
     Ok((Token::Set { negated, ranges }, &body[end + 1..]))
 }
 
+impl Token {
+    /// How long the one character is that a text begins with, if this token stands for it.
+    pub(crate) fn one(&self, text: &[u8]) -> Option<usize> {
+        match self {
+            Self::Byte(b) => (text.first() == Some(b)).then_some(1),
+            Self::One => character(text).filter(|(c, _)| *c != SLASH).map(|(_, len)| len),
+            Self::Set { negated, ranges } => character(text)
+                .filter(|(c, _)| {
+                    *c != SLASH && *negated != ranges.iter().any(|(low, high)| (low..=high).contains(&c))
+                })
+                .map(|(_, len)| len),
+            Self::Star | Self::Folders | Self::Rest => None,
+        }
+    }
+}
+
 impl Shape {
     fn of(tokens: Vec<Token>, scope: Scope) -> Self {
         let mut parts = tokens.split(|token| *token == Token::Star);
@@ -208,6 +241,21 @@ impl Shape {
         Self::Tokens(tokens)
     }
 
+    /// The tokens behind the last slash.
+    fn last_part(&self) -> Vec<Token> {
+        match self {
+            Self::Ends { prefix, suffix } => {
+                let bytes = |text: &[u8]| text.iter().map(|b| Token::Byte(*b)).collect::<Vec<_>>();
+                [bytes(prefix), vec![Token::Star], bytes(suffix)].concat()
+            }
+            Self::Tokens(tokens) => {
+                let starts =
+                    tokens.iter().rposition(|token| matches!(token, Token::Byte(b'/') | Token::Folders));
+                tokens[starts.map_or(0, |slash| slash + 1)..].to_vec()
+            }
+        }
+    }
+
     fn matches(&self, text: &[u8]) -> bool {
         match self {
             Self::Ends { prefix, suffix } => {
@@ -217,6 +265,42 @@ impl Shape {
             }
             Self::Tokens(tokens) => tokens_match(tokens, text),
         }
+    }
+}
+
+/// Two token lists, and what is known of the places in both.
+struct Meeting<'p> {
+    left: &'p [Token],
+    right: &'p [Token],
+    known: Vec<Option<bool>>,
+}
+
+impl Meeting<'_> {
+    /// Whether some text fits both from these places on.
+    fn at(&mut self, l: usize, r: usize) -> bool {
+        let place = l * (self.right.len() + 1) + r;
+        if let Some(answer) = self.known[place] {
+            return answer;
+        }
+        // A way that comes back to where it is adds nothing.
+        self.known[place] = Some(false);
+        let is_star =
+            |token: Option<&Token>| matches!(token, Some(Token::Star | Token::Rest | Token::Folders));
+        let (x, y) = (self.left.get(l), self.right.get(r));
+        let answer = match (is_star(x), is_star(y)) {
+            (true, true) => self.at(l + 1, r) || self.at(l, r + 1),
+            (true, false) => self.at(l + 1, r) || (y.is_some() && self.at(l, r + 1)),
+            (false, true) => self.at(l, r + 1) || (x.is_some() && self.at(l + 1, r)),
+            (false, false) => match (x, y) {
+                (None, None) => true,
+                (Some(Token::Byte(x)), Some(Token::Byte(y))) => x == y && self.at(l + 1, r + 1),
+                // Of characters of several bytes one side may have eaten only a part.
+                (Some(_), Some(_)) => self.at(l + 1, r + 1) || self.at(l, r + 1) || self.at(l + 1, r),
+                _ => false,
+            },
+        };
+        self.known[place] = Some(answer);
+        answer
     }
 }
 
@@ -242,13 +326,7 @@ fn tokens_match(tokens: &[Token], text: &[u8]) -> bool {
                 t += 1;
                 continue;
             }
-            Some(Token::Byte(b)) => (text.get(at) == Some(b)).then_some(1),
-            Some(Token::One) => character(&text[at..]).filter(|(c, _)| *c != SLASH).map(|(_, len)| len),
-            Some(Token::Set { negated, ranges }) => character(&text[at..])
-                .filter(|(c, _)| {
-                    *c != SLASH && *negated != ranges.iter().any(|(low, high)| (low..=high).contains(&c))
-                })
-                .map(|(_, len)| len),
+            Some(token) => token.one(&text[at..]),
         };
         if let Some(len) = step {
             (t, at) = (t + 1, at + len);
@@ -273,7 +351,7 @@ const SLASH: u32 = b'/' as u32;
 
 /// The character a text begins with and its length; a byte that is no UTF-8 is one of its own, outside
 /// the range of characters.
-fn character(text: &[u8]) -> Option<(u32, usize)> {
+pub(crate) fn character(text: &[u8]) -> Option<(u32, usize)> {
     let first = *text.first()?;
     let len = match first {
         0x00..0x80 => 1,
@@ -376,6 +454,25 @@ mod tests {
             let error = pattern.parse::<Pattern>().unwrap_err().to_string();
             assert!(error.contains(says), "{pattern}: {error}");
         }
+    }
+
+    #[test]
+    fn patterns_meet_or_lie_apart() {
+        let meet = |a: &str, b: &str| a.parse::<Pattern>().unwrap().may_meet(&b.parse().unwrap());
+        for (a, b) in [
+            ("*.jpg", "cam*"),
+            ("*", "x"),
+            ("cam1_*", "*_2.jpg"),
+            ("a/*.jpg", "*.jpg"),
+            ("[ab]x", "ax"),
+            ("**", "b*"),
+        ] {
+            assert!(meet(a, b) && meet(b, a), "{a} {b}");
+        }
+        for (a, b) in [("*.jpg", "*.png"), ("cam1_*", "cam2_*"), ("a", "b"), ("live/*.jpg", "*.json")] {
+            assert!(!meet(a, b) && !meet(b, a), "{a} {b}");
+        }
+        assert!("x".parse::<Pattern>().unwrap().may_meet(&Pattern::any()));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The policy made concrete: what may go, how much of it, and what a guard has approved of that.
 
 use crate::{
-    entry::Entry,
+    entry::Subject,
     retention::{Rules, Verdict},
     survey::{Survey, Tally},
     units::Share,
@@ -39,13 +39,13 @@ pub struct Guard {
 ///
 /// ```compile_fail
 /// # fn forge(plan: maint_core::plan::Plan) {
-/// maint_core::plan::Approved { plan, most: 1 };
+/// maint_core::plan::Approved { plan, most: (1, 1) };
 /// # }
 /// ```
 #[derive(Debug, Clone)]
 pub struct Approved {
     plan: Plan,
-    most: u64,
+    most: (u64, u64),
 }
 
 /// Why a guard said no.
@@ -72,11 +72,26 @@ impl Refusal {
     }
 }
 
+/// How much one run may let go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// So many files.
+    pub files: Option<u64>,
+    /// So many bytes of blocks; one file, or bundle, that is larger alone may still go.
+    pub bytes: Option<u64>,
+}
+
 impl Guard {
     /// The name of the share guard.
     pub const MAX_SHARE: &str = "max-share";
+    /// The name of the guard over the clock.
+    pub const CLOCK: &str = "clock";
+    /// The name of the guard that wants a marker file.
+    pub const MARKER: &str = "marker";
+    /// The name of the guard that wants the right volume.
+    pub const VOLUME: &str = "volume";
     /// The guards that `--force` can lift.
-    pub const FORCEABLE: [&str; 1] = [Self::MAX_SHARE];
+    pub const FORCEABLE: [&str; 4] = [Self::MAX_SHARE, Self::CLOCK, Self::MARKER, Self::VOLUME];
     /// A folder with so few files may well be emptied by age: three old files of three are no accident.
     pub const SMALL: u64 = 100;
 
@@ -92,8 +107,8 @@ impl Guard {
         }
     }
 
-    /// Lets a plan pass, for at most `limit` files, or says why not.
-    pub fn approve(self, plan: Plan, limit: Option<u64>) -> Result<Approved, Refusal> {
+    /// Lets a plan pass within limits, or says why not.
+    pub fn approve(self, plan: Plan, limits: Limits) -> Result<Approved, Refusal> {
         let (condemned, found) = (plan.totals.files, plan.judged);
         if let Some(share) = self.max_share
             && found > Self::SMALL
@@ -101,18 +116,30 @@ impl Guard {
         {
             return Err(Refusal::MaxShare { condemned, found, share });
         }
-        Ok(Approved { most: limit.map_or(condemned, |limit| limit.min(condemned)), plan })
+        let files = limits.files.map_or(condemned, |limit| limit.min(condemned));
+        Ok(Approved { most: (files, limits.bytes.unwrap_or(u64::MAX)), plan })
     }
 }
 
 impl Approved {
-    /// What becomes of an entry under this plan.
-    pub fn judge(&self, entry: &Entry<'_>) -> Verdict {
-        self.plan.rules.judge(entry)
+    /// What becomes of a subject under this plan.
+    pub fn judge(&self, subject: &Subject<'_>) -> Verdict {
+        self.plan.rules.judge(subject)
     }
 
-    /// The most files that may go. The second walk may meet files that the survey did not: they wait.
-    pub fn most(&self) -> u64 {
+    /// The rules it judges by.
+    pub fn rules(&self) -> &Rules {
+        &self.plan.rules
+    }
+
+    /// Whether the name of a file is enough to keep it.
+    pub fn keeps_by_name(&self, name: &[u8]) -> bool {
+        self.plan.rules.by_name(name).is_some()
+    }
+
+    /// The most files and bytes that may go. The last walk may meet files that the survey did not: they
+    /// wait.
+    pub fn most(&self) -> (u64, u64) {
         self.most
     }
 
@@ -126,25 +153,24 @@ impl Approved {
 mod tests {
     use super::*;
     use crate::{
-        retention::{Policy, SettleBy},
+        calendar::Zone,
+        retention::{Policy, Present},
         time::Timestamp,
         units::Span,
     };
     use proptest::prelude::*;
 
     fn plan(condemned: u64, found: u64) -> Plan {
-        let policy = Policy {
-            max_age: Span::from_seconds(1),
-            settle: Span::from_seconds(0),
-            settle_by: SettleBy::Mtime,
-        };
+        let policy =
+            Policy { max_age: Some(Span::from_seconds(1)), ..Policy::nothing(Span::from_seconds(0)) };
+        let present = Present { now: Timestamp::from_seconds(0), zone: Zone::Utc, clock_in_doubt: false };
         let tally = |files| Tally { files, size: 0, frees: 0 };
-        Plan { rules: policy.at(Timestamp::from_seconds(0)), totals: tally(condemned), judged: found }
+        Plan { rules: policy.at(present), totals: tally(condemned), judged: found }
     }
 
     fn passes(condemned: u64, found: u64, share: Option<&str>) -> bool {
         let max_share = share.map(|s| s.parse().unwrap());
-        Guard { max_share }.approve(plan(condemned, found), None).is_ok()
+        Guard { max_share }.approve(plan(condemned, found), Limits::default()).is_ok()
     }
 
     #[test]
@@ -161,8 +187,9 @@ mod tests {
 
     #[test]
     fn a_refusal_names_its_guard() {
-        let refusal =
-            Guard { max_share: Some(Guard::DEFAULT_SHARE) }.approve(plan(200, 200), None).unwrap_err();
+        let refusal = Guard { max_share: Some(Guard::DEFAULT_SHARE) }
+            .approve(plan(200, 200), Limits::default())
+            .unwrap_err();
         assert!(Guard::FORCEABLE.contains(&refusal.guard()));
         assert_eq!(refusal.to_string(), "200 of 200 files would go, more than max-share 95% allows");
     }
@@ -170,8 +197,9 @@ mod tests {
     proptest! {
         #[test]
         fn never_more_than_planned_nor_than_the_limit(condemned in 0..1000u64, limit in proptest::option::of(0..1000u64)) {
-            let approved = Guard { max_share: None }.approve(plan(condemned, 1000), limit).unwrap();
-            prop_assert!(approved.most() <= condemned && limit.is_none_or(|l| approved.most() <= l));
+            let limits = Limits { files: limit, bytes: None };
+            let (most, _) = Guard { max_share: None }.approve(plan(condemned, 1000), limits).unwrap().most();
+            prop_assert!(most <= condemned && limit.is_none_or(|l| most <= l));
         }
     }
 }

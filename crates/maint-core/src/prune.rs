@@ -1,23 +1,47 @@
-//! The two walks of a target: [`look_over`] reads and remembers little; [`carry_out`] looks at each
-//! entry afresh, judges it by the approved plan, and shows or removes it.
+//! The walks of a target: [`rank`] compares where the policy asks for it, [`look_over`] counts, and
+//! [`carry_out`] looks at each entry afresh, judges it by the approved plan, and shows it or lets it go.
 
 mod act;
+mod archive;
+mod leave;
 mod look;
 mod recover;
 
-pub use act::{Act, Batch, CarryOut, Doomed, Fate, Ledger, LedgerError, Outcome, carry_out};
-pub use look::{LookOver, Looked, look_over};
+pub use act::{Act, Batch, CarryOut, Doomed, Fate, Halt, Ledger, LedgerError, Outcome, carry_out};
+pub use archive::Archive;
+pub use leave::Leave;
+pub use look::{Looked, look_over, rank};
 pub use recover::{Recovered, recover};
 
 use crate::{
-    entry::Look,
-    fs::{Block, Folder, FsError},
+    entry::{Entry, Look, Subject},
+    fs::{Block, Folder, FsError, Root, Workers},
+    retention::Rules,
+    select::{Named, Select},
+    spare::Spare,
 };
 use std::{
     ffi::CStr,
     io,
     sync::atomic::{AtomicU64, Ordering},
 };
+
+/// Where the walks of a target go and what they heed.
+#[derive(Clone, Copy)]
+pub struct Scope<'a> {
+    /// Where.
+    pub root: &'a Root,
+    /// Which names.
+    pub select: &'a Select,
+    /// What is in use.
+    pub spare: &'a Spare,
+    /// With how many threads.
+    pub workers: Workers,
+    /// When to stop.
+    pub stop: &'a (dyn Fn() -> bool + Sync),
+    /// Who watches.
+    pub progress: &'a Progress,
+}
 
 /// How far a walk has come, for whoever watches.
 #[derive(Debug, Default)]
@@ -37,7 +61,7 @@ impl Progress {
         self.removed.load(Ordering::Relaxed)
     }
 
-    /// A second walk begins.
+    /// Another walk begins.
     pub fn begin_again(&self) {
         self.scanned.store(0, Ordering::Relaxed);
     }
@@ -91,23 +115,88 @@ impl Errors {
     }
 }
 
-/// Looks at every name of a block; what has gone by now is no concern. Answers how many were seen.
-fn look_at_each<'b>(
-    folder: &Folder,
-    block: Block<'b>,
-    errors: &mut Errors,
-    mut each: impl FnMut(&'b CStr, u16, Look),
-) -> u64 {
-    let mut seen = 0;
-    for (name, pattern) in block.iter() {
-        match folder.look(name) {
-            Ok(look) => {
-                seen += 1;
-                each(name, pattern, look);
+/// A file of a block and what the look at it found.
+#[derive(Debug, Clone, Copy)]
+struct Seen<'b> {
+    name: &'b CStr,
+    named: Named,
+    look: Look,
+}
+
+/// Files of a block that are judged as one.
+struct Together<'s, 'b> {
+    /// The leader comes last.
+    files: &'s [Seen<'b>],
+    subject: Subject<'s>,
+}
+
+impl Scope<'_> {
+    /// Looks at every name of a block and hands over what is judged together; what has gone by now is no
+    /// concern. Answers how many files were seen.
+    fn look_at_each<'b>(
+        &self,
+        rules: &Rules,
+        folder: &Folder,
+        block: Block<'b>,
+        errors: &mut Errors,
+        mut each: impl FnMut(&Together<'_, 'b>),
+    ) -> u64 {
+        let mut seen = 0;
+        let with = &self.select.with;
+        let mut files: Vec<Seen<'b>> = Vec::with_capacity(4);
+        let mut whole = true;
+        let mut hand_over = |files: &mut Vec<Seen<'b>>, whole: &mut bool| {
+            if *whole && let Some(subject) = subject_of(rules, folder, files) {
+                each(&Together { files, subject });
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => errors.push(FsError::new("look at", folder.path(), name.to_bytes(), error)),
+            files.clear();
+            *whole = true;
+        };
+        for (name, code) in block.iter() {
+            let is_next = files.last().is_some_and(|last| {
+                with.is_empty() || with.key(last.name.to_bytes()) != with.key(name.to_bytes())
+            });
+            if is_next {
+                hand_over(&mut files, &mut whole);
+            }
+            match folder.look(name) {
+                Ok(look) => {
+                    seen += 1;
+                    files.push(Seen { name, named: Named::of_code(code), look });
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    // What is not known of one member is not known of its bundle.
+                    whole = with.is_empty();
+                    errors.push(FsError::new("look at", folder.path(), name.to_bytes(), error));
+                }
+            }
         }
+        hand_over(&mut files, &mut whole);
+        seen
     }
-    seen
+}
+
+/// Puts the leader last and sums up; `None` when there is nothing to judge.
+fn subject_of<'s, 'b: 's>(rules: &Rules, folder: &'s Folder, files: &mut [Seen<'b>]) -> Option<Subject<'s>> {
+    let leads = |want: fn(Named) -> bool| files.iter().position(|seen| want(seen.named));
+    let leader = leads(|named| matches!(named, Named::Wanted(_)))
+        .or_else(|| leads(|named| matches!(named, Named::Either(_))))
+        .or_else(|| leads(|named| matches!(named, Named::Excluded(_))))?;
+    let last = files.len() - 1;
+    files.swap(leader, last);
+    let of = |seen: &Seen<'b>| {
+        let entry = Entry { folder: folder.path(), name: seen.name.to_bytes(), look: seen.look };
+        let mut subject = Subject::of(&entry, rules.time_of(entry.name, &entry.look));
+        if let Named::Excluded(_) = seen.named {
+            subject.obstacle = Some(crate::retention::Kept::Excluded);
+        }
+        subject
+    };
+    let (leader, companions) = files.split_last()?;
+    let mut subject = of(leader);
+    for companion in companions {
+        subject.join(&of(companion));
+    }
+    Some(subject)
 }

@@ -2,8 +2,8 @@
 //! with the number of files.
 
 use crate::{
-    entry::{Entry, Look},
-    retention::{Kept, Rules, Verdict},
+    entry::Look,
+    retention::{Kept, Verdict},
     time::Timestamp,
 };
 use std::{
@@ -46,6 +46,11 @@ impl KeptTally {
     /// One more.
     pub fn add(&mut self, why: Kept) {
         self.0[why as usize] += 1;
+    }
+
+    /// So many more.
+    pub fn add_many(&mut self, why: Kept, files: u64) {
+        self.0[why as usize] += files;
     }
 
     /// The sum of two tallies.
@@ -102,6 +107,8 @@ pub struct Survey {
     pub oldest: Option<Timestamp>,
     /// Newest content among the files found.
     pub newest: Option<Timestamp>,
+    /// When the kernel last changed anything about any of them: no clock of a producer can fake that.
+    pub latest_change: Option<Timestamp>,
 }
 
 impl Survey {
@@ -110,34 +117,43 @@ impl Survey {
         Self { by_pattern: vec![0; patterns], ..Self::default() }
     }
 
-    /// Notes a file that matched `pattern` and what the rules say of it.
-    pub fn add(&mut self, entry: &Entry<'_>, pattern: u16, rules: &Rules, links: &Links) {
-        let look = &entry.look;
+    /// Notes a file under its heading, and what was decided about it and what goes with it.
+    pub fn add(&mut self, look: &Look, heading: usize, verdict: Verdict, links: &Links) {
         self.found.add(look, 0);
-        if let Some(n) = self.by_pattern.get_mut(usize::from(pattern)) {
-            *n += 1;
-        }
-        self.oldest = Some(self.oldest.map_or(look.modified, |t| t.min(look.modified)));
-        self.newest = Some(self.newest.map_or(look.modified, |t| t.max(look.modified)));
-        match rules.judge(entry) {
+        self.count(heading);
+        self.cover(look.modified);
+        self.latest_change = self.latest_change.max(Some(look.changed));
+        match verdict {
             Verdict::Remove(_) => self.condemned.add(look, links.frees(look)),
             Verdict::Keep(why) => self.kept.add(why),
         }
     }
 
-    /// Notes a match that needed no look.
-    pub fn add_unseen(&mut self, pattern: u16, why: Kept) {
+    /// Notes a file that needed no look, with the time that its name tells.
+    pub fn add_unseen(&mut self, heading: usize, why: Kept, at: Option<Timestamp>) {
         self.found.files += 1;
-        if let Some(n) = self.by_pattern.get_mut(usize::from(pattern)) {
-            *n += 1;
+        self.count(heading);
+        if let Some(at) = at {
+            self.cover(at);
         }
         self.kept.add(why);
     }
 
+    fn count(&mut self, heading: usize) {
+        if let Some(n) = self.by_pattern.get_mut(heading) {
+            *n += 1;
+        }
+    }
+
+    fn cover(&mut self, at: Timestamp) {
+        self.oldest = Some(self.oldest.map_or(at, |t| t.min(at)));
+        self.newest = Some(self.newest.map_or(at, |t| t.max(at)));
+    }
+
     /// Files that the policy had a say in: a share is a share of these.
     pub fn judged(&self) -> u64 {
-        let out_of_reach = [Kept::Excluded, Kept::NotAFile, Kept::MountPoint].map(|why| self.kept.get(why));
-        self.found.files - out_of_reach.iter().sum::<u64>()
+        let out_of_reach = self.kept.iter().filter(|(why, _)| why.is_out_of_reach());
+        self.found.files - out_of_reach.map(|(_, files)| files).sum::<u64>()
     }
 
     /// Joins what two workers saw.
@@ -148,6 +164,7 @@ impl Survey {
         self.by_pattern.iter_mut().zip(&other.by_pattern).for_each(|(mine, theirs)| *mine += theirs);
         self.oldest = self.oldest.into_iter().chain(other.oldest).min();
         self.newest = self.newest.into_iter().chain(other.newest).max();
+        self.latest_change = self.latest_change.max(other.latest_change);
     }
 }
 
@@ -161,12 +178,15 @@ mod tests {
         Look {
             kind: Kind::File,
             mount_point: false,
+            device: 1,
             inode,
             links,
             size: 1,
             allocated: 4096,
             modified: then,
             changed: then,
+            accessed: then,
+            born: None,
         }
     }
 

@@ -24,6 +24,13 @@ impl Timestamp {
         Self { seconds, ..self }
     }
 
+    /// The moment `span` after this one.
+    #[must_use]
+    pub fn plus(self, span: Span) -> Self {
+        let seconds = self.seconds.saturating_add(i64::try_from(span.seconds()).unwrap_or(i64::MAX));
+        Self { seconds, ..self }
+    }
+
     /// How long after `earlier` this is; nothing when it is before.
     pub fn since(self, earlier: Self) -> Span {
         let borrow = i64::from(self.nanos < earlier.nanos);

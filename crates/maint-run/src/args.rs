@@ -127,11 +127,11 @@ impl Universal {
 }
 
 impl Removing {
-    /// How many threads to use.
-    pub fn workers(&self) -> Workers {
+    /// How many threads to use, where a section may have asked for a number.
+    pub fn workers(&self, section: Option<u32>) -> Workers {
         const MOST_BY_DEFAULT: usize = 4;
         let processors = || std::thread::available_parallelism().map_or(1, |n| n.get().min(MOST_BY_DEFAULT));
-        let asked = self.workers.and_then(|n| usize::try_from(n).ok());
+        let asked = self.workers.or(section.map(u64::from)).and_then(|n| usize::try_from(n).ok());
         Workers::new(asked.unwrap_or_else(processors))
     }
 }

@@ -72,14 +72,9 @@ enum Event<'a> {
         folder: &'a str,
         files: Vec<String>,
     },
-    Removed {
-        path: String,
-        size: u64,
-        freed: u64,
-        modified: String,
-        inode: u64,
-        reason: String,
-    },
+    Removed(Went),
+    Moved(Went),
+    Archived(Went),
     FolderRemoved {
         path: String,
         folders: u64,
@@ -92,15 +87,34 @@ enum Event<'a> {
     },
 }
 
+/// A file that is not where it was.
+#[derive(Serialize)]
+struct Went {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
+    size: u64,
+    freed: u64,
+    modified: String,
+    inode: u64,
+    reason: String,
+}
+
 impl Audit {
     pub(crate) fn new(tool: &'static str, run: String, places: &Places) -> Self {
         let refuge_path = places.runtime.join(format!("audit-{tool}.jsonl"));
         Self { tool, run, path: places.audit_log.clone(), refuge_path, sink: Mutex::new(Sink::Unopened) }
     }
 
-    /// The ledger of one target below `root`.
-    pub fn ledger<'a>(&'a self, target: &'a str, root: &'a Path) -> impl Ledger + 'a {
-        TargetLedger { audit: self, target, root: root.as_os_str().as_bytes() }
+    /// The ledger of one target below `root`, whose files go to `destination` if they go to one.
+    pub fn ledger<'a>(
+        &'a self,
+        target: &'a str,
+        root: &'a Path,
+        destination: Option<&'a Path>,
+    ) -> impl Ledger + 'a {
+        let destination = destination.map(|path| path.as_os_str().as_bytes()).unwrap_or_default();
+        TargetLedger { audit: self, target, root: root.as_os_str().as_bytes(), destination }
     }
 
     /// Opens the log, and folds in what could not be written there.
@@ -232,6 +246,7 @@ struct TargetLedger<'a> {
     audit: &'a Audit,
     target: &'a str,
     root: &'a [u8],
+    destination: &'a [u8],
 }
 
 impl TargetLedger<'_> {
@@ -255,17 +270,37 @@ impl TargetLedger<'_> {
         format!("{}[{} bytes left out]{}", printable(start), path.len() - 2 * SHOWN, printable(end))
     }
 
-    fn removed(&self, folder: &[u8], name: &CStr, look: &Look, freed: u64, reason: String) -> Event<'static> {
+    fn went(&self, folder: &[u8], name: &CStr, look: &Look, freed: u64, reason: String) -> Went {
         let path = self.path(folder, name);
-        log::debug!("removed {path}: {reason}");
-        Event::Removed {
+        Went {
             path,
+            to: None,
             size: look.size,
             freed,
             modified: precise(look.modified),
             inode: look.inode,
             reason,
         }
+    }
+
+    /// What became of a file, if it went.
+    fn event(&self, folder: &[u8], doomed: &Doomed<'_>, fate: &Fate) -> Option<Event<'static>> {
+        let Doomed { name, look, why, .. } = doomed;
+        let went = |frees| self.went(folder, name, look, frees, why.to_string());
+        let to = |place: &[u8]| Some(printable(&joined(&[self.destination, place])));
+        let event = match fate {
+            Fate::Removed { frees } => Event::Removed(went(*frees)),
+            Fate::Moved { to: place, frees } => Event::Moved(Went { to: to(place), ..went(*frees) }),
+            Fate::Archived { to: place, frees } => Event::Archived(Went { to: to(place), ..went(*frees) }),
+            Fate::Spared => return None,
+        };
+        if let Event::Removed(went) | Event::Moved(went) | Event::Archived(went) = &event {
+            match &went.to {
+                None => log::debug!("removed {}: {}", went.path, went.reason),
+                Some(to) => log::debug!("{} is now in {to}: {}", went.path, went.reason),
+            }
+        }
+        Some(event)
     }
 
     /// A line after the fact, which nothing can be made to wait for.
@@ -294,11 +329,12 @@ impl Ledger for TargetLedger<'_> {
         let mut lines = Vec::with_capacity(256 * batch.files.len());
         let (mut files, mut freed) = (0, 0_u64);
         for (doomed, fate) in batch.files.iter().zip(fates) {
-            if let Fate::Removed { frees } = fate {
+            if let Some(event) = self.event(batch.folder, doomed, fate) {
                 files += 1;
-                freed = freed.saturating_add(*frees);
-                let Doomed { name, look, why } = doomed;
-                self.push(&mut lines, &time, self.removed(batch.folder, name, look, *frees, why.to_string()));
+                if let Event::Removed(went) | Event::Moved(went) | Event::Archived(went) = &event {
+                    freed = freed.saturating_add(went.freed);
+                }
+                self.push(&mut lines, &time, event);
             }
         }
         let mut short = Vec::new();
@@ -313,13 +349,8 @@ impl Ledger for TargetLedger<'_> {
 
     fn recovered(&self, folder: &[u8], name: &CStr, last: &Look) {
         let freed = if last.links <= 1 { last.allocated } else { 0 };
-        self.write_one(self.removed(
-            folder,
-            name,
-            last,
-            freed,
-            "condemned by a run that was killed".to_owned(),
-        ));
+        let reason = "condemned by a run that was killed".to_owned();
+        self.write_one(Event::Removed(self.went(folder, name, last, freed, reason)));
     }
 }
 

@@ -38,7 +38,8 @@ pub(crate) enum HistoryError {
 }
 
 /// Each entry brings the file from the version of its index to the next.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE runs (
         id INTEGER PRIMARY KEY,
         run TEXT NOT NULL,
@@ -66,7 +67,11 @@ const MIGRATIONS: [&str; 1] = ["
         value REAL NOT NULL,
         PRIMARY KEY (target_id, word)
     ) WITHOUT ROWID;
-"];
+",
+    "
+    ALTER TABLE runs ADD COLUMN clock_in_doubt INTEGER NOT NULL DEFAULT 0;
+",
+];
 
 /// The version that this program writes.
 #[expect(clippy::cast_possible_truncation, reason = "there will not be four billion migrations")]
@@ -177,14 +182,15 @@ impl History {
     fn insert(&mut self, report: &Report) -> rusqlite::Result<()> {
         let step = self.db.transaction()?;
         step.execute(
-            "INSERT INTO runs (run, started, seconds, trigger, mode, status, exit_code) VALUES (?, ?, ?, ?, 'normal', ?, ?)",
+            "INSERT INTO runs (run, started, seconds, trigger, mode, status, exit_code, clock_in_doubt) VALUES (?, ?, ?, ?, 'normal', ?, ?, ?)",
             params![
                 report.run,
                 report.started.seconds,
                 report.seconds,
                 report.trigger.word(),
                 report.status().word(),
-                report.exit_code()
+                report.exit_code(),
+                report.clock_in_doubt
             ],
         )?;
         let run = step.last_insert_rowid();
@@ -234,6 +240,16 @@ impl History {
             Ok(past)
         })
         .collect()
+    }
+
+    /// When the last so many runs began whose clock was believed, the newest first.
+    pub(crate) fn believed_starts(&self, runs: u32) -> rusqlite::Result<Vec<Timestamp>> {
+        let version: u32 = self.db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let believed = if version >= 2 { "WHERE NOT clock_in_doubt" } else { "" };
+        let mut query =
+            self.db.prepare(&format!("SELECT started FROM runs {believed} ORDER BY id DESC LIMIT ?"))?;
+        let starts = query.query_map([runs], |row| Ok(Timestamp::from_seconds(row.get(0)?)))?;
+        starts.collect()
     }
 
     /// When a section was last done to its end without any fault.

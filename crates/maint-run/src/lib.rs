@@ -7,11 +7,14 @@
 pub mod args;
 mod audit;
 pub mod clock;
+mod clock_guard;
 pub mod config;
 pub mod exit;
 mod history;
+mod hold;
 mod logging;
 mod metrics;
+pub mod pace;
 mod places;
 pub mod progress;
 pub mod report;
@@ -20,6 +23,7 @@ pub mod screen;
 pub mod signals;
 
 pub use audit::Audit;
+pub use clock_guard::{Doubt, Witnesses};
 pub use run::{Run, UsageError};
 
 use args::CommandLine;

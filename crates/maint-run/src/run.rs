@@ -4,17 +4,18 @@ use crate::{
     args::{Format, Universal},
     audit::Audit,
     clock,
+    clock_guard::{self, Witnesses},
     config::{Config, Faults, Named, Source},
     exit::Status,
     history::History,
-    logging, metrics,
+    hold, logging, metrics,
     places::{Places, Surroundings, make_folder},
-    report::{self, Counter, Failure, Report, Target, Trigger},
+    report::{self, Failure, Report, Target, Trigger},
     screen, signals,
 };
 use maint_core::{
     fs::{Borders, Lock, LockError, Root, replace_file},
-    section::Section,
+    section::{Section, VolumeSection},
     text::{count, printable, shown_path},
     time::Timestamp,
     units::{ByteSize, Span},
@@ -22,7 +23,9 @@ use maint_core::{
 use std::{
     fmt::Write as _,
     io::IsTerminal as _,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -59,6 +62,7 @@ pub struct Run {
     begun: Instant,
     prints_report: bool,
     is_ad_hoc: bool,
+    clock_in_doubt: AtomicBool,
     report: Report,
 }
 
@@ -85,6 +89,7 @@ impl Run {
             ended: now,
             seconds: 0.0,
             interrupted: None,
+            clock_in_doubt: false,
             targets: Vec::new(),
         };
         let audit = Audit::new(tool, name, &places);
@@ -102,6 +107,7 @@ impl Run {
             begun: Instant::now(),
             prints_report: true,
             is_ad_hoc: false,
+            clock_in_doubt: AtomicBool::new(false),
             report,
         }
     }
@@ -180,6 +186,55 @@ impl Run {
         }
     }
 
+    /// What speaks for and against the clock.
+    pub fn witnesses(&self) -> Witnesses {
+        let starts = match History::look(&self.places.state) {
+            Ok(Some(history)) => {
+                history.believed_starts(clock_guard::RUNS).map_err(|error| error.to_string())
+            }
+            Ok(None) => Ok(Vec::new()),
+            Err(error) => Err(report::chain(&error)),
+        };
+        let starts = starts.unwrap_or_else(|why| {
+            log::warn!("the history does not say when the last run began: {why}");
+            Vec::new()
+        });
+        Witnesses { built: clock::built(), starts, synchronised: clock::is_synchronised() }
+    }
+
+    /// This run goes into the history as one whose clock was not believed.
+    pub fn doubt_clock(&self) {
+        self.clock_in_doubt.store(true, Ordering::Relaxed);
+    }
+
+    /// A sentence about the hold that stops a section now, if one does.
+    pub fn held(&self, section: &str) -> Option<String> {
+        let shared = self.places.state.parent()?.join("shared");
+        hold::on(&shared, section, self.now)
+    }
+
+    /// When the configuration was last touched: a moment that the clock has passed.
+    pub fn configured(&self) -> Option<Timestamp> {
+        let touched =
+            |path: &Path| std::fs::metadata(path).ok().map(|seen| Timestamp::from_seconds(seen.ctime()));
+        self.config.files().filter_map(touched).max()
+    }
+
+    /// All `[volume.NAME]`.
+    pub fn volumes(&self) -> impl Iterator<Item = (&str, &VolumeSection)> {
+        self.config.volumes()
+    }
+
+    /// `[volume.NAME]`.
+    pub fn volume(&self, name: &str) -> Option<&VolumeSection> {
+        self.config.volume(name)
+    }
+
+    /// The run's name.
+    pub fn name(&self) -> &str {
+        &self.report.run
+    }
+
     /// Where roots may lie.
     pub fn borders(&self) -> Borders {
         Borders {
@@ -234,8 +289,8 @@ impl Run {
         for Failure { operation, path, error } in &target.errors {
             log::warn!(target: listener, "{}: cannot {operation} {path}: {error}", target.name);
         }
-        let removed = count(target.counts.get(Counter::FilesDeleted), "file");
-        log::info!("{}: {}, {removed} removed ({})", target.name, target.status.word(), target.policy);
+        let gone = format!("{} {}", count(target.gone(), "file"), target.leaves.word());
+        log::info!("{}: {}, {gone} ({})", target.name, target.status.word(), target.policy);
         self.report.targets.push(target);
     }
 
@@ -244,6 +299,7 @@ impl Run {
         self.report.ended = clock::now();
         self.report.seconds = self.begun.elapsed().as_secs_f64();
         self.report.interrupted = signals::signal();
+        self.report.clock_in_doubt = self.clock_in_doubt.load(Ordering::Relaxed);
         let acted = self.report.targets.iter().any(|target| !target.dry_run);
         if acted {
             self.audit.finish();

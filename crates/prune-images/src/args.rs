@@ -2,10 +2,15 @@
 
 use clap::Args;
 use maint_core::{
+    bundle::NameTemplate,
+    grouping::Per,
     pattern::Pattern,
-    section::{EmptyFolders, FilesSection, GuardSection, Section as _},
+    retention::KeepNewest,
+    section::{
+        AgeByValue, EmptyFolders, FilesSection, GuardSection, KeepNewestValue, Patterns, Section as _,
+    },
     text::shown_path,
-    units::{Share, Span},
+    units::{ByteSize, Share, Span},
 };
 use maint_run::{
     Run, UsageError,
@@ -25,7 +30,6 @@ pub(crate) struct PruneArgs {
     #[arg(
         long,
         value_name = "DIR",
-        requires = "max_age",
         conflicts_with_all = ["names", "check_config"],
         help_heading = "Without configuration"
     )]
@@ -36,6 +40,18 @@ pub(crate) struct PruneArgs {
     /// Never files or folders with such names
     #[arg(long, value_name = "GLOB", requires = "path", help_heading = "Without configuration")]
     exclude: Vec<Pattern>,
+    /// Names that go with a file, such as {stem}.json
+    #[arg(long, value_name = "NAME", requires = "patterns", help_heading = "Without configuration")]
+    with: Vec<NameTemplate>,
+    /// The clock by which files age: mtime, atime, ctime, btime, newest, or name:%Y%m%d_%H%M%S [default: mtime]
+    #[arg(long, value_name = "CLOCK", requires = "path", help_heading = "Without configuration")]
+    age_by: Option<AgeByValue>,
+    /// When there are more, the oldest go
+    #[arg(long, value_name = "N", requires = "path", help_heading = "Without configuration")]
+    max_files: Option<u64>,
+    /// When they take more space, the oldest go
+    #[arg(long, value_name = "SIZE", requires = "path", help_heading = "Without configuration")]
+    max_size: Option<ByteSize>,
     /// Enter so many levels of folders; 1 is DIR alone [default: all]
     #[arg(long, value_name = "N", requires = "path", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Without configuration")]
     max_depth: Option<u32>,
@@ -48,6 +64,20 @@ pub(crate) struct PruneArgs {
     /// Older files go; with a NAME instead of what its section says
     #[arg(long, value_name = "DURATION", help_heading = "What removes files")]
     max_age: Option<Span>,
+    /// So many of the newest stay; with a NAME instead of what its section says
+    #[arg(long, value_name = "N", help_heading = "What removes files")]
+    keep_newest: Option<u64>,
+    /// Everything that NAME speaks of goes, whatever its policy says; needs --confirm
+    #[arg(
+        long,
+        requires = "confirm",
+        conflicts_with_all = ["path", "max_age", "keep_newest"],
+        help_heading = "What removes files"
+    )]
+    remove_all: bool,
+    /// The same NAME once more, for --remove-all
+    #[arg(long, value_name = "NAME", requires = "remove_all", help_heading = "What removes files")]
+    confirm: Option<String>,
 }
 
 impl PruneArgs {
@@ -56,9 +86,15 @@ impl PruneArgs {
         self.files.list || self.files.print0
     }
 
+    /// The folder comes from the command line.
+    pub(crate) fn is_ad_hoc(&self) -> bool {
+        self.path.is_some()
+    }
+
     /// Less than a section's own policy is asked for.
     pub(crate) fn is_partial(&self) -> bool {
-        self.max_age.is_some() || self.removing.limit.is_some()
+        let overridden = self.max_age.is_some() || self.keep_newest.is_some() || self.remove_all;
+        overridden || self.removing.limit.is_some()
     }
 
     /// The targets, from the command line or the configuration.
@@ -67,16 +103,48 @@ impl PruneArgs {
             run.works_ad_hoc();
             return Ok(vec![self.target_of(path)?]);
         }
-        if self.max_age.is_some() && run.names().is_empty() {
-            return Err(UsageError::new(
-                "--max-age needs a NAME or --path: it is never meant for all sections at once",
-            ));
+        for (option, given) in
+            [("--max-age", self.max_age.is_some()), ("--keep-newest", self.keep_newest.is_some())]
+        {
+            if given && run.names().is_empty() {
+                let why = "needs a NAME or --path: it is never meant for all sections at once";
+                return Err(UsageError::new(format!("{option} {why}")));
+            }
         }
+        self.check_confirmed(run)?;
         let mut targets: Vec<Named<FilesSection>> = run.selected()?;
-        for target in &mut targets {
-            target.value.max_age = self.max_age.or(target.value.max_age);
+        for Named { name, value, .. } in &mut targets {
+            value.max_age = self.max_age.or(value.max_age);
+            if let Some(count) = self.keep_newest {
+                let per = value.keep_newest.take().map_or(Per::Target, |value| value.0.per);
+                value.keep_newest = Some(KeepNewestValue(KeepNewest { count, per }));
+            }
+            value.remove_all = self.remove_all;
+            value
+                .check()
+                .map_err(|fault| UsageError::new(format!("[files.{name}] with these options: {fault}")))?;
         }
-        Ok(targets)
+        let sections: Vec<&FilesSection> = targets.iter().map(|target| &target.value).collect();
+        let order = FilesSection::order(&sections);
+        let mut targets: Vec<Option<Named<FilesSection>>> = targets.into_iter().map(Some).collect();
+        Ok(order.into_iter().filter_map(|n| targets[n].take()).collect())
+    }
+
+    /// Everything is meant once, of one section, by who writes its name twice.
+    fn check_confirmed(&self, run: &Run) -> Result<(), UsageError> {
+        if !self.remove_all {
+            return Ok(());
+        }
+        let confirmed = self.confirm.iter().collect::<Vec<_>>();
+        match run.names() {
+            [name] if confirmed == [name] => Ok(()),
+            [name] => Err(UsageError::new(format!(
+                "--confirm must repeat the name of the section: --confirm {name}"
+            ))),
+            _ => Err(UsageError::new(
+                "--remove-all needs exactly one NAME: it is never meant for several sections at once",
+            )),
+        }
     }
 
     fn target_of(&self, path: &PathBuf) -> Result<Named<FilesSection>, UsageError> {
@@ -84,20 +152,27 @@ impl PruneArgs {
         let absolute =
             std::path::absolute(path).map_err(|error| UsageError::new(format!("--path {shown}: {error}")))?;
         let section = FilesSection {
-            path: absolute,
             patterns: self.patterns.clone(),
-            exclude: self.exclude.clone(),
+            exclude: Patterns(self.exclude.clone()),
+            with: self.with.clone(),
             max_age: self.max_age,
+            age_by: self.age_by.clone().unwrap_or_default(),
+            max_files: self.max_files,
+            max_size: self.max_size,
+            keep_newest: self
+                .keep_newest
+                .map(|count| KeepNewestValue(KeepNewest { count, per: Per::Target })),
             settle: self.settle.unwrap_or(FilesSection::SETTLE),
-            settle_by: maint_core::retention::SettleBy::Mtime,
-            recursive: None,
             max_depth: self.max_depth,
             empty_folders: if self.keep_empty_folders { EmptyFolders::Keep } else { EmptyFolders::Remove },
-            private: false,
-            dry_run: false,
             // Who names a folder at a prompt means it.
-            guard: GuardSection { max_share: Some(Share::from_percent(100)) },
+            guard: GuardSection { max_share: Some(Share::from_percent(100)), ..GuardSection::default() },
+            ..FilesSection::at(absolute)
         };
+        if !section.policy().removes() {
+            let why = "needs --max-age, --max-files, --max-size or --keep-newest, to say what may go";
+            return Err(UsageError::new(format!("--path {shown} {why}")));
+        }
         section.check().map_err(|fault| UsageError::new(format!("--path {shown}: {fault}")))?;
         let name = shown_path(&section.root());
         Ok(Named { name, value: section, place: "--path".to_owned() })

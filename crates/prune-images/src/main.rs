@@ -1,7 +1,9 @@
 //! Removes files that have had their day.
 
 mod args;
+mod conditions;
 mod target;
+mod words;
 
 use args::PruneArgs;
 use maint_core::section::FilesSection;
@@ -25,7 +27,7 @@ impl Tool for PruneImages {
 
     fn describe(config: &Config) -> Result<Vec<String>, Faults> {
         let sections: Vec<Named<FilesSection>> = config.sections(Self::SECTION)?;
-        Ok(sections.iter().map(target::describe).collect())
+        Ok(sections.iter().map(words::describe).collect())
     }
 
     fn run(run: &mut Run, args: &PruneArgs) -> Result<(), UsageError> {

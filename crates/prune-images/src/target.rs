@@ -1,74 +1,59 @@
 //! One target from its root to its report.
 
-use crate::args::PruneArgs;
+use crate::{args::PruneArgs, conditions, words};
 use maint_core::{
-    fs::{Claims, Lock, LockError, PRIVATE_FOLDER, Root, RootError, Usage},
-    plan::{Approved, Guard, Plan},
+    calendar::Zone,
+    fs::{ArchivePlace, Claims, Destination, Lock, LockError, Mount, PRIVATE_FOLDER, Root, RootError, Usage},
+    plan::{Approved, Guard, Limits, Plan},
     prune::{
-        Act, CarryOut, Doomed, Errors, LookOver, Looked, Outcome, Progress, Recovered, carry_out, look_over,
-        recover,
+        Act, Archive, CarryOut, Doomed, Errors, Halt, Leave, Looked, Outcome, Progress, Recovered, Scope,
+        carry_out, look_over, rank, recover,
     },
-    retention::{Policy, SettleBy},
-    section::{EmptyFolders, FilesSection},
+    retention::{Kept, Policy, Present},
+    section::{EmptyFolders, FilesSection, ThenValue},
     select::Select,
+    spare::{InUse, Spare},
     text::{count, joined, printable, shown_path},
 };
 use maint_run::{
-    Run,
+    Doubt, Run, clock,
     config::Named,
     exit::Status,
+    pace::Pace,
     progress::watch,
-    report::{Counter, Target, chain},
+    report::{Counter, Leaves, Target, chain},
     screen::Stream,
     signals,
 };
 use std::{
     os::unix::ffi::OsStrExt as _,
+    path::Path,
     sync::atomic::{AtomicBool, Ordering},
 };
 
-/// What a section means, in a line.
-pub(crate) fn describe(target: &Named<FilesSection>) -> String {
-    let section = &target.value;
-    let mut notes = Vec::new();
-    let mut note = |when: bool, what: String| notes.extend(when.then_some(what));
-    note(section.settle != FilesSection::SETTLE, format!("settles {}", section.settle));
-    note(section.settle_by == SettleBy::Ctime, "settles by ctime".to_owned());
-    let depth = section.select().max_depth;
-    note(depth.is_some(), format!("levels entered: {}", depth.unwrap_or(0)));
-    note(section.empty_folders == EmptyFolders::Keep, "keeps empty folders".to_owned());
-    note(section.private, "private, without claims".to_owned());
-    note(section.dry_run, "only ever shown".to_owned());
-    if let Some(share) = section.guard().max_share {
-        notes.push(format!("of more than {} files refused above max-share {share}", Guard::SMALL));
-    }
-    let place = shown_path(&section.root());
-    format!("[files.{}] {place}: {}; {}", target.name, words(section), notes.join("; "))
-}
-
-/// The policy in a person's words.
-fn words(section: &FilesSection) -> String {
-    let policy = section.policy().map(|policy| policy.describe()).unwrap_or_default();
-    let patterns = section.select().headings().join(", ");
-    let not: Vec<String> = section.exclude.iter().map(ToString::to_string).collect();
-    let not = if not.is_empty() { String::new() } else { format!(" but not {}", not.join(", ")) };
-    format!("{patterns}{not}, {policy}")
-}
-
-/// Looks a target over, and shows or removes what its policy lets go.
+/// Looks a target over, and shows what its policy lets go or lets it go.
 pub(crate) fn prune(run: &Run, args: &PruneArgs, target: &Named<FilesSection>) -> Target {
     let section = &target.value;
     let place = section.root();
-    let shown = shown_path(&place);
     let dry_run = section.dry_run || args.removing.dry_run || args.only_names();
-    let mut done = Target::new(&target.name, shown, words(section), dry_run);
+    let mut done = Target::new(&target.name, shown_path(&place), words::policy(section), dry_run);
     done.partial = args.is_partial();
-    // A section without a policy does not get past the configuration's check.
-    let Some(policy) = section.policy() else { return done };
+    done.leaves = match section.then {
+        ThenValue::Delete => Leaves::Removed,
+        ThenValue::MoveTo(_) => Leaves::Moved,
+        ThenValue::ArchiveTo(_) => Leaves::Archived,
+    };
+    if let Some(held) = run.held(&target.name) {
+        if !dry_run {
+            done.note(Status::Warning, format!("{held}: nothing was done"));
+            return done;
+        }
+        done.notes.push(held);
+    }
     match Root::open(&place, &run.borders()) {
-        Ok(root) => {
-            let select = section.select();
-            Job { run, args, section, policy, select, root, progress: Progress::default() }.work(&mut done);
+        Ok(root) => Job::new(run, args, section, root).start(&mut done),
+        Err(error @ RootError::Missing(_)) if section.guard.volume.is_some() => {
+            done.note(Status::Refused, format!("{error}, and so perhaps its volume is not"))
         }
         Err(error @ RootError::Missing(_)) => {
             done.note(Status::Warning, format!("{error}: nothing was done"))
@@ -86,39 +71,85 @@ struct Job<'a> {
     section: &'a FilesSection,
     policy: Policy,
     select: Select,
+    spare: Spare,
     root: Root,
+    pace: Pace,
     progress: Progress,
 }
 
-impl Job<'_> {
-    fn work(&self, done: &mut Target) {
-        if done.dry_run {
-            return self.show(done);
+/// Why a target is done with early; what there was to say has been noted.
+struct Ended;
+
+impl<'a> Job<'a> {
+    fn new(run: &'a Run, args: &'a PruneArgs, section: &'a FilesSection, root: Root) -> Self {
+        Self {
+            run,
+            args,
+            section,
+            policy: section.policy(),
+            select: section.select(),
+            spare: section.spare(),
+            root,
+            pace: Pace::of(&section.limit),
+            progress: Progress::default(),
         }
-        let lock = match self.run.lock(&self.root, self.args.removing.lock_wait) {
-            Ok(lock) => lock,
-            Err(error @ LockError::Busy(_)) => return done.note(Status::Busy, error.to_string()),
-            Err(error) => return done.note(Status::Critical, chain(&error)),
+    }
+
+    fn start(&self, done: &mut Target) {
+        let forced = &self.args.removing.force;
+        // What there was to say has been noted either way.
+        let _ = match conditions::check(self.run, self.section, &self.root, forced) {
+            Err(unmet) => {
+                let once = self.once(done, unmet.guard);
+                done.note(Status::Refused, format!("{}; if that is right, once: {once}", unmet.why));
+                Err(Ended)
+            }
+            Ok(()) if done.dry_run => self.show(done),
+            Ok(()) => self.work(done),
         };
+    }
+
+    fn once(&self, done: &Target, guard: &str) -> String {
+        let what = if self.args.is_ad_hoc() { "…".to_owned() } else { done.name.clone() };
+        format!("prune-images {what} --force {guard}")
+    }
+
+    fn work(&self, done: &mut Target) -> Result<(), Ended> {
+        if Mount::of(&self.root).is_ok_and(|mount| mount.read_only) {
+            done.note(Status::Critical, "its filesystem is mounted read-only: nothing can leave it");
+            return Err(Ended);
+        }
+        let lock = self.run.lock(&self.root, self.args.removing.lock_wait).map_err(|error| match error {
+            LockError::Busy(_) => done.note(Status::Busy, error.to_string()),
+            LockError::Failed(_) => done.note(Status::Critical, chain(&error)),
+        });
+        let lock = lock.map_err(|()| Ended)?;
+        let in_use = self.look_who_uses(done)?;
         let name = done.name.clone();
-        let ledger = self.run.audit().ledger(&name, self.root.path());
+        let destination = self.section.destination();
+        let ledger = self.run.audit().ledger(&name, self.root.path(), destination.as_deref());
         let claims = self.claims(&lock, done);
         let empty_folders = self.section.empty_folders == EmptyFolders::Remove;
-        self.note_recovered(done, recover(&self.root, &lock, claims.as_ref(), empty_folders, &ledger));
+        let recovered = recover(&self.root, &lock, claims.as_ref(), empty_folders, &in_use, &ledger);
+        self.note_recovered(done, recovered);
+        let leave = Departure::prepare(self, &lock, done)?;
 
         let before = Usage::of(&self.root).ok();
         let claims = claims.as_ref().filter(|_| !self.section.private);
-        self.plan_and_carry_out(
-            done,
-            Act::Remove { lock: &lock, claims, ledger: &ledger, empty_folders },
-            &|| true,
-        );
+        let act = Act::Remove { lock: &lock, claims, ledger: &ledger, empty_folders, leave: leave.leave() };
+        self.plan_and_carry_out(done, &in_use, act, leave.frees(), &|| true)?;
+        if let Departure::Archive(archive) = &leave {
+            let freed = done.counts.get(Counter::BytesFreed);
+            done.counts.set(Counter::BytesFreed, freed.saturating_sub(archive.costs()));
+        }
         let after = Usage::of(&self.root).ok();
         done.storage = before.zip(after).map(|(before, after)| (before.percent(), after.percent()));
+        Ok(())
     }
 
-    /// The dry run: the same survey, plan, guard and second walk, which names what it meets.
-    fn show(&self, done: &mut Target) {
+    /// The dry run: the same survey, plan, guard and last walk, which names what it meets.
+    fn show(&self, done: &mut Target) -> Result<(), Ended> {
+        let in_use = self.look_who_uses(done)?;
         let names = self.args.only_names().then(Stream::new);
         let unread = AtomicBool::new(false);
         let print = |folder: &[u8], doomed: &Doomed<'_>| {
@@ -126,54 +157,118 @@ impl Job<'_> {
                 unread.store(true, Ordering::Relaxed);
             }
         };
-        self.plan_and_carry_out(done, Act::Show(&print), &|| !unread.load(Ordering::Relaxed));
+        let shown = self.plan_and_carry_out(done, &in_use, Act::Show(&print), self.would_free(), &|| {
+            !unread.load(Ordering::Relaxed)
+        });
         let before = Usage::of(&self.root).ok();
         let after = before.map(|before| before.without(done.counts.get(Counter::BytesToFree)));
         done.storage = before.zip(after).map(|(before, after)| (before.percent(), after.percent()));
         if let Some(Err(error)) = names.map(Stream::finish) {
             done.note(Status::Critical, format!("the list is not complete: {error}"));
         }
+        shown
     }
 
-    fn plan_and_carry_out(&self, done: &mut Target, act: Act<'_>, go_on: &(dyn Fn() -> bool + Sync)) {
-        let Some(plan) = self.plan(done) else { return };
-        self.progress.begin_again();
-        let stop = || signals::asked_to_stop() || !go_on();
-        let workers = self.args.removing.workers();
-        let (root, select, progress) = (&self.root, &self.select, &self.progress);
-        let what = CarryOut { root, select, plan: &plan, act, workers, stop: &stop, progress };
-        let outcome = self.watched(|| carry_out(&what));
-        self.note_outcome(done, &plan, outcome);
-        note_interruption(done);
+    /// Whether space would come free here; of an archive nobody knows how much it takes.
+    fn would_free(&self) -> bool {
+        let ThenValue::MoveTo(path) = &self.section.then else { return true };
+        let there = path.ancestors().find_map(|path| std::fs::metadata(path).ok());
+        let here = std::fs::metadata(self.root.path()).ok();
+        let device = |seen: std::fs::Metadata| std::os::unix::fs::MetadataExt::dev(&seen);
+        there.map(device) != here.map(device)
     }
 
-    /// Surveys, plans, and asks the guard.
-    fn plan(&self, done: &mut Target) -> Option<Approved> {
-        let rules = self.policy.at(self.run.now);
-        let what = LookOver {
+    fn look_who_uses(&self, done: &mut Target) -> Result<InUse, Ended> {
+        self.spare.look().map_err(|error| {
+            done.note(Status::Refused, chain(&error));
+            Ended
+        })
+    }
+
+    fn scope<'s>(&'s self, stop: &'s (dyn Fn() -> bool + Sync)) -> Scope<'s> {
+        let workers = self.args.removing.workers(self.section.workers);
+        Scope {
             root: &self.root,
             select: &self.select,
-            rules: &rules,
-            workers: self.args.removing.workers(),
-            stop: &signals::asked_to_stop,
+            spare: &self.spare,
+            workers,
+            stop,
             progress: &self.progress,
-        };
-        let looked = self.watched(|| look_over(&what));
-        self.note_looked(done, &looked);
-        if note_interruption(done) {
-            return None;
         }
+    }
+
+    fn plan_and_carry_out(
+        &self,
+        done: &mut Target,
+        in_use: &InUse,
+        act: Act<'_>,
+        frees: bool,
+        go_on: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(), Ended> {
+        let plan = self.plan(done, in_use, frees)?;
+        self.progress.begin_again();
+        let stop = || signals::asked_to_stop() || !go_on();
+        let pace = |files, bytes| self.pace.wait(files, bytes);
+        let (at_once, scope) = (self.pace.at_once(), self.scope(&stop));
+        let what = CarryOut { scope, plan: &plan, act, pace: &pace, at_once };
+        let outcome = self.watched(|| carry_out(&what));
+        self.note_outcome(done, &plan, outcome, frees);
+        note_interruption(done);
+        Ok(())
+    }
+
+    /// Surveys, plans, and asks the guards.
+    fn plan(&self, done: &mut Target, in_use: &InUse, frees: bool) -> Result<Approved, Ended> {
+        let witnesses = self.run.witnesses();
+        let believes = self.args.removing.force.iter().any(|name| name == Guard::CLOCK);
+        let doubt = witnesses.doubt(self.run.now).filter(|_| !believes);
+        let (mut plan, mut looked) = self.survey(done, in_use, doubt.is_some())?;
+        let latest = looked.survey.latest_change.max(self.run.configured());
+        let doubt = match doubt {
+            None if !believes => {
+                let doubt = witnesses.doubt_by_data(self.run.now, latest);
+                if doubt.is_some() {
+                    (plan, looked) = self.survey(done, in_use, true)?;
+                }
+                doubt
+            }
+            doubt => doubt,
+        };
+        self.note_looked(done, &looked, frees);
+        self.note_doubt(done, doubt);
         let forced = self.args.removing.force.iter();
         let guard = forced.fold(self.section.guard(), |guard, name| guard.without(name));
-        match guard.approve(Plan::new(rules, &looked.survey), self.args.removing.limit) {
-            Ok(approved) => Some(approved),
-            Err(refusal) => {
-                let once = format!("prune-images {} --force {}", done.name, refusal.guard());
-                done.note(Status::Refused, format!("{refusal}; if that is right, once: {once}"));
-                done.counts.set(Counter::Remaining, done.counts.get(Counter::FilesSelected));
-                None
-            }
+        guard.approve(plan, self.limits()).map_err(|refusal| {
+            let once = self.once(done, refusal.guard());
+            done.note(Status::Refused, format!("{refusal}; if that is right, once: {once}"));
+            done.counts.set(Counter::Remaining, done.counts.get(Counter::FilesSelected));
+            Ended
+        })
+    }
+
+    fn survey(
+        &self,
+        done: &mut Target,
+        in_use: &InUse,
+        clock_in_doubt: bool,
+    ) -> Result<(Plan, Looked), Ended> {
+        let scope = self.scope(&signals::asked_to_stop);
+        let mut rules = self.policy.at(Present { now: self.run.now, zone: Zone::Local, clock_in_doubt });
+        if rules.need_ranking() {
+            self.progress.begin_again();
+            rules = self.watched(|| rank(&scope, &rules));
         }
+        self.progress.begin_again();
+        let looked = self.watched(|| look_over(&scope, &rules, in_use));
+        if note_interruption(done) {
+            return Err(Ended);
+        }
+        Ok((Plan::new(rules, &looked.survey), looked))
+    }
+
+    fn limits(&self) -> Limits {
+        let Limits { files, bytes } = self.section.limits();
+        Limits { files: files.into_iter().chain(self.args.removing.limit).min(), bytes }
     }
 
     /// The private folder, to claim in or only to finish what lies there.
@@ -220,12 +315,24 @@ impl Job<'_> {
         done.fail(&self.root.shown(), &Errors::of(claims.errors));
     }
 
-    fn note_looked(&self, done: &mut Target, looked: &Looked) {
+    fn note_doubt(&self, done: &mut Target, doubt: Option<Doubt>) {
+        let Some(doubt) = doubt else { return };
+        self.run.doubt_clock();
+        if self.policy.ages() {
+            let once = self.once(done, Guard::CLOCK);
+            done.note(
+                Status::Refused,
+                format!("{doubt}: nothing goes by age; if the clock is right, once: {once}"),
+            );
+        }
+    }
+
+    fn note_looked(&self, done: &mut Target, looked: &Looked, frees: bool) {
         let survey = &looked.survey;
         done.counts.set(Counter::FilesScanned, survey.found.files);
         done.counts.set(Counter::FilesSelected, survey.condemned.files);
         done.counts.set(Counter::BytesSelected, survey.condemned.size);
-        done.counts.set(Counter::BytesToFree, survey.condemned.frees);
+        done.counts.set(Counter::BytesToFree, if frees { survey.condemned.frees } else { 0 });
         done.kept = survey.kept.iter().map(|(why, n)| (why.word(), n)).collect();
         done.by_pattern = self.select.headings().into_iter().zip(survey.by_pattern.iter().copied()).collect();
         done.span = survey.oldest.zip(survey.newest);
@@ -233,27 +340,119 @@ impl Job<'_> {
             let folders = count(looked.other_mounts, "folder");
             done.notes.push(format!("{folders} with another filesystem mounted on it left out"));
         }
+        let unread = [Kept::NoTimeInName, Kept::Implausible].map(|why| survey.kept.get(why));
+        if unread != [0, 0] {
+            done.notes.push(format!(
+                "{} kept whose name tells no time, or none that can be",
+                count(unread.iter().sum(), "file")
+            ));
+        }
         done.fail(&self.root.shown(), &looked.errors);
     }
 
-    fn note_outcome(&self, done: &mut Target, plan: &Approved, outcome: Outcome) {
+    fn note_outcome(&self, done: &mut Target, plan: &Approved, outcome: Outcome, frees: bool) {
         let reasons = self.policy.reasons().into_iter().zip(outcome.by_reason);
         done.reasons = reasons.filter(|(_, files)| *files > 0).collect();
         if done.dry_run {
-            done.counts.set(Counter::BytesSelected, outcome.removed.size);
-            done.counts.set(Counter::BytesToFree, outcome.removed.frees);
+            done.counts.set(Counter::BytesSelected, outcome.gone.size);
+            done.counts.set(Counter::BytesToFree, if frees { outcome.gone.frees } else { 0 });
         } else {
-            done.counts.set(Counter::FilesDeleted, outcome.removed.files);
-            done.counts.add(Counter::BytesFreed, outcome.removed.frees);
+            done.counts.set(done.leaves.counter(), outcome.gone.files);
+            done.counts.add(Counter::BytesFreed, outcome.gone.frees);
         }
         done.counts.add(Counter::FoldersDeleted, outcome.folders);
         done.counts.set(Counter::FilesChanged, outcome.changed);
         done.counts.set(Counter::Unclaimed, outcome.unclaimed);
-        let settled = outcome.removed.files + outcome.changed + outcome.vanished;
+        let mut settled = outcome.gone.files + outcome.changed + outcome.vanished;
+        for (why, files) in outcome.spared.iter() {
+            settled += files;
+            done.keep(why.word(), files);
+        }
         done.counts.set(Counter::Remaining, plan.totals().files.saturating_sub(settled));
         done.fail(&self.root.shown(), &outcome.errors);
-        if let Some(error) = outcome.unrecorded {
-            done.note(Status::Refused, format!("{error}; nothing goes that cannot be accounted for"));
+        if let (Some(archive), Some(to)) = (&outcome.archive, self.section.destination()) {
+            let path = joined(&[to.as_os_str().as_bytes(), archive]);
+            done.notes.push(format!("the archive is {}", printable(&path)));
+        }
+        if let Some(halt) = outcome.halted {
+            match halt {
+                Halt::NoArchive(_) => done.note(Status::Critical, halt.to_string()),
+                Halt::Unrecorded(_) => {
+                    done.note(Status::Refused, format!("{halt}; nothing goes that cannot be accounted for"))
+                }
+                Halt::Unseen(_) => done.note(Status::Refused, halt.to_string()),
+            }
+        }
+        if self.pace.gave_up() {
+            done.notes
+                .push("others waited for the disk for too long: what remains is for the next run".to_owned());
+        }
+    }
+}
+
+/// Where files go, ready to take them.
+enum Departure {
+    Nowhere,
+    Folder(Box<Destination>),
+    Archive(Box<Archive>),
+}
+
+impl Departure {
+    fn prepare(job: &Job<'_>, lock: &Lock, done: &mut Target) -> Result<Self, Ended> {
+        let path = match &job.section.then {
+            ThenValue::Delete => return Ok(Self::Nowhere),
+            ThenValue::MoveTo(path) | ThenValue::ArchiveTo(path) => path,
+        };
+        let root = Self::open(job, path, done)?;
+        let prepared = match &job.section.then {
+            ThenValue::ArchiveTo(_) => {
+                let file = format!("{}-{}.tar.zst", done.name, job.run.name());
+                let month = clock::month(job.run.now);
+                ArchivePlace::open(lock.warrant(), root, &job.root, &month, &file)
+                    .map(|place| Self::Archive(Box::new(Archive::new(place))))
+            }
+            _ => Destination::open(lock.warrant(), root, &job.root).map(|to| Self::Folder(Box::new(to))),
+        };
+        prepared.map_err(|error| {
+            done.note(Status::Critical, chain(&error));
+            Ended
+        })
+    }
+
+    fn open(job: &Job<'_>, path: &Path, done: &mut Target) -> Result<Root, Ended> {
+        let shown = shown_path(path);
+        if let Err(why) = conditions::may_write(job.run, path) {
+            done.note(Status::Refused, format!("nothing is moved to {shown}: {why}"));
+            return Err(Ended);
+        }
+        let borders = job.run.borders();
+        let opened = match Root::open(path, &borders) {
+            Err(RootError::Missing(_)) => Root::make(path, &borders),
+            opened => opened,
+        };
+        opened.map_err(|error| {
+            let status = match error {
+                RootError::Missing(_) => Status::Warning,
+                RootError::Refused { .. } => Status::Refused,
+                RootError::Failed(_) => Status::Critical,
+            };
+            done.note(status, format!("nothing is moved to {shown}: {}", chain(&error)));
+            Ended
+        })
+    }
+
+    fn leave(&self) -> Leave<'_> {
+        match self {
+            Self::Nowhere => Leave::Delete,
+            Self::Folder(to) => Leave::Move(to),
+            Self::Archive(archive) => Leave::Archive(archive),
+        }
+    }
+
+    fn frees(&self) -> bool {
+        match self {
+            Self::Nowhere | Self::Archive(_) => true,
+            Self::Folder(to) => to.copies(),
         }
     }
 }

@@ -5,11 +5,17 @@
 //! was condemned does it go. Anything else, such as a fresh file that a producer renamed over the old
 //! name a moment ago, is put back.
 //!
+//! Members of a bundle are claimed before any of them goes, the leader last, and they go the leader last.
+//! So after a kill the leader's claim tells whether all had been claimed: if so the rest goes too, if not
+//! all are put back. What was not to be removed but to go elsewhere is always put back: the next run
+//! starts it anew.
+//!
 //! ```text
 //! ROOT/.maint/            0700, locked by the run, made while there is room and left for the next run
 //!   0/ 1/ …               one for each worker
 //!     intent              the folder and names of the batch under way, to put things back after a kill
-//!     3-1f2e-400-…        a claim: number in the batch, and what was condemned: inode, size, time
+//!     3-4-r-1f2e-400-…    a claim: number in the batch, its leader's number, whether it is to be
+//!                         removed, and what was condemned: inode, size, time
 //!   found/                what could neither go nor be put back; a person decides
 //! ```
 #![expect(clippy::disallowed_methods, reason = "claiming is renaming, and this is the module that may")]
@@ -64,6 +70,43 @@ pub struct ClaimHand {
     stuck: AtomicBool,
 }
 
+/// A file's place in its batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its number.
+    pub number: usize,
+    /// The number of its bundle's leader; its own if it leads or is alone.
+    pub leader: usize,
+    /// What is to become of it.
+    pub then: Then,
+}
+
+/// What is to become of a claimed file, and so what the next run does with it after a kill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// It goes: the next run finishes that.
+    Remove,
+    /// It goes elsewhere: the next run puts it back.
+    Leave,
+}
+
+/// A claimed file: whoever looks for it by its name does not find it.
+#[derive(Debug)]
+pub struct Claimed {
+    claim: CString,
+}
+
+/// What came of a claim.
+#[derive(Debug)]
+pub enum Grip {
+    /// It is claimed.
+    Held(Claimed),
+    /// It stays, or is gone already.
+    Lost(Taken),
+    /// Nothing can be claimed here; the caller may go on after a last look.
+    Unclaimable,
+}
+
 /// What a killed run had left, and what became of it.
 #[derive(Debug, Default)]
 pub struct Finished {
@@ -74,6 +117,9 @@ pub struct Finished {
     /// What could not be dealt with.
     pub errors: Vec<FsError>,
 }
+
+/// Knows what is in use.
+pub type Spares<'a> = &'a dyn Fn(&Look) -> bool;
 
 /// Hears of each claim that was finished: folder, name, last look.
 pub type Gone<'a> = &'a dyn Fn(&[u8], &CStr, &Look);
@@ -103,8 +149,8 @@ impl Claims {
     }
 
     /// Deals with what a killed run had claimed: what was condemned goes, and `gone` is told its folder,
-    /// name and last look; what was not is put back.
-    pub fn finish(&self, warrant: Warrant<'_>, root: &Root, gone: Gone<'_>) -> Finished {
+    /// name and last look; what was not, and what `spares` knows to be in use, is put back.
+    pub fn finish(&self, warrant: Warrant<'_>, root: &Root, spares: Spares<'_>, gone: Gone<'_>) -> Finished {
         let mut finished = Finished::default();
         let names = match names_in(self.folder.as_fd()) {
             Ok(names) => names,
@@ -115,7 +161,7 @@ impl Claims {
         };
         for name in names.iter().filter(|name| name.to_bytes().iter().all(u8::is_ascii_digit)) {
             match ClaimHand::open(self.folder.as_fd(), name) {
-                Ok(hand) => hand.finish(warrant, root, gone, &mut finished),
+                Ok(hand) => hand.finish(warrant, root, spares, gone, &mut finished),
                 Err(error) => finished.errors.push(FsError::new(
                     "open",
                     PRIVATE_FOLDER.as_bytes(),
@@ -163,41 +209,47 @@ impl ClaimHand {
         self.intent.write_all_at(&text, 0)
     }
 
-    /// Claims the file that is number `n` of the intent, and removes it if it is the condemned one.
-    pub fn take(
-        &self,
-        warrant: Warrant<'_>,
-        from: &Folder,
-        n: usize,
-        name: &CStr,
-        condemned: &Look,
-    ) -> Taken {
-        let claim = claim_name(n, condemned);
+    /// Claims a file of the intent, whatever it is by now.
+    pub fn claim(&self, _: Warrant<'_>, from: &Folder, place: Place, name: &CStr, condemned: &Look) -> Grip {
+        let claim = claim_name(place, condemned);
         match renameat2(from.handle(), name, &self.folder, claim.as_c_str(), RenameFlags::RENAME_NOREPLACE) {
-            Ok(()) => {}
-            Err(Errno::ENOENT) => return Taken::Vanished,
+            Ok(()) => Grip::Held(Claimed { claim }),
+            Err(Errno::ENOENT) => Grip::Lost(Taken::Vanished),
             Err(
                 Errno::EXDEV | Errno::EINVAL | Errno::ENOSYS | Errno::ENOSPC | Errno::EDQUOT | Errno::EMLINK,
-            ) => {
-                return Taken::Unclaimable;
-            }
-            Err(errno) => return Taken::Failed(errno.into()),
-        }
-        match look_at(self.folder.as_fd(), &claim) {
-            Ok(look) if look.is_same_file(condemned) => match unlink(warrant, self.folder.as_fd(), &claim) {
-                Ok(()) => Taken::Removed(look),
-                Err(error) => self.give_back(from, name, &claim, Taken::Failed(error)),
-            },
-            Ok(_) => self.give_back(from, name, &claim, Taken::Changed),
-            Err(error) => self.give_back(from, name, &claim, Taken::Failed(error)),
+            ) => Grip::Unclaimable,
+            Err(errno) => Grip::Lost(Taken::Failed(errno.into())),
         }
     }
 
-    fn give_back(&self, from: &Folder, name: &CStr, claim: &CStr, then: Taken) -> Taken {
-        match self.put_back(from, name, claim) {
-            Ok(()) => then,
-            Err(error) => Taken::Failed(error),
+    /// Removes a claimed file that `look` has just seen, or puts it back when that fails.
+    pub fn remove(
+        &self,
+        warrant: Warrant<'_>,
+        from: &Folder,
+        name: &CStr,
+        claimed: &Claimed,
+        look: Look,
+    ) -> Taken {
+        match unlink(warrant, self.folder.as_fd(), &claimed.claim) {
+            Ok(()) => Taken::Removed(look),
+            Err(error) => Taken::Failed(self.put_back(from, name, &claimed.claim).err().unwrap_or(error)),
         }
+    }
+
+    /// What was claimed.
+    pub fn look(&self, claimed: &Claimed) -> io::Result<Look> {
+        look_at(self.folder.as_fd(), &claimed.claim)
+    }
+
+    /// Puts a claimed file back.
+    pub fn release(&self, from: &Folder, name: &CStr, claimed: &Claimed) -> io::Result<()> {
+        self.put_back(from, name, &claimed.claim)
+    }
+
+    /// The folder and name under which a claimed file lies now.
+    pub(super) fn whereabouts<'c>(&'c self, claimed: &'c Claimed) -> (BorrowedFd<'c>, &'c CStr) {
+        (self.folder.as_fd(), &claimed.claim)
     }
 
     /// Puts a claimed file back. A newer file of its name wins the name; but what was not condemned is
@@ -237,7 +289,14 @@ impl ClaimHand {
         Err(io::ErrorKind::AlreadyExists.into())
     }
 
-    fn finish(&self, warrant: Warrant<'_>, root: &Root, gone: Gone<'_>, finished: &mut Finished) {
+    fn finish(
+        &self,
+        warrant: Warrant<'_>,
+        root: &Root,
+        spares: Spares<'_>,
+        gone: Gone<'_>,
+        finished: &mut Finished,
+    ) {
         let trouble = |operation, name: &CStr, error: io::Error| {
             FsError::new(operation, PRIVATE_FOLDER.as_bytes(), name.to_bytes(), error)
         };
@@ -246,21 +305,35 @@ impl ClaimHand {
             Err(error) => return finished.errors.push(trouble("list", c"", error)),
         };
         let (folder, names) = self.read_intent().unwrap_or_default();
+        let mut looked = Vec::new();
         for claim in &claims {
-            let look = match look_at(self.folder.as_fd(), claim) {
-                Ok(look) => look,
-                Err(error) => {
-                    finished.errors.push(trouble("look at", claim, error));
-                    continue;
-                }
+            match look_at(self.folder.as_fd(), claim) {
+                Ok(look) => looked.push((claim, look, parse_claim(claim))),
+                Err(error) => finished.errors.push(trouble("look at", claim, error)),
+            }
+        }
+        // The leader last, as the run itself would have done it.
+        looked.sort_by_key(|(.., parsed)| parsed.as_ref().map(|(place, _)| place.number));
+        let committed = |leader: usize| {
+            let members = || {
+                looked
+                    .iter()
+                    .filter_map(|(_, look, parsed)| Some((look, parsed.as_ref()?)))
+                    .filter(|(_, (place, _))| place.leader == leader)
             };
-            let parsed = parse_claim(claim);
-            let name = parsed.as_ref().and_then(|(n, _)| names.get(*n));
-            if parsed.as_ref().is_some_and(|(_, condemned)| condemned.is_of(&look)) {
+            let whole = members().any(|(_, (place, _))| place.number == leader);
+            whole
+                && members().all(|(look, (place, condemned))| {
+                    place.then == Then::Remove && condemned.is_of(look) && !spares(look)
+                })
+        };
+        for (claim, look, parsed) in &looked {
+            let name = parsed.as_ref().and_then(|(place, _)| names.get(place.number));
+            if parsed.as_ref().is_some_and(|(place, _)| committed(place.leader)) {
                 match unlink(warrant, self.folder.as_fd(), claim) {
                     Ok(()) => {
-                        finished.removed.add(&look, if look.links <= 1 { look.allocated } else { 0 });
-                        gone(&folder, name.unwrap_or(claim), &look);
+                        finished.removed.add(look, if look.links <= 1 { look.allocated } else { 0 });
+                        gone(&folder, name.unwrap_or(claim), look);
                     }
                     Err(error) => finished.errors.push(trouble("remove", claim, error)),
                 }
@@ -337,27 +410,37 @@ impl Condemned {
 }
 
 /// The identity is in the name, so that it survives whatever the intent does not.
-fn claim_name(n: usize, look: &Look) -> CString {
+fn claim_name(place: Place, look: &Look) -> CString {
+    let Place { number, leader, then } = place;
+    let then = if then == Then::Remove { 'r' } else { 'l' };
     let Timestamp { seconds, nanos } = look.modified;
-    let name = format!("{n:x}-{:x}-{:x}-{:x}-{nanos:x}", look.inode, look.size, seconds.cast_unsigned());
+    let (inode, size, seconds) = (look.inode, look.size, seconds.cast_unsigned());
+    let name = format!("{number:x}-{leader:x}-{then}-{inode:x}-{size:x}-{seconds:x}-{nanos:x}");
     CString::new(name).unwrap_or_default()
 }
 
-fn parse_claim(name: &CStr) -> Option<(usize, Condemned)> {
-    let mut numbers = name.to_str().ok()?.split('-').map(|hex| u64::from_str_radix(hex, 16).ok());
-    let mut next = || numbers.next()?;
-    let n = usize::try_from(next()?).ok()?;
-    let (inode, size, seconds) = (next()?, next()?, next()?.cast_signed());
-    let modified = Timestamp { seconds, nanos: u32::try_from(next()?).ok()? };
-    Some((n, Condemned { inode, size, modified }))
+fn parse_claim(name: &CStr) -> Option<(Place, Condemned)> {
+    let mut words = name.to_str().ok()?.split('-');
+    let mut next = || words.next();
+    let hex = |word: &str| u64::from_str_radix(word, 16).ok();
+    let number = usize::try_from(hex(next()?)?).ok()?;
+    let leader = usize::try_from(hex(next()?)?).ok()?;
+    let then = match next()? {
+        "r" => Then::Remove,
+        "l" => Then::Leave,
+        _ => return None,
+    };
+    let (inode, size, seconds) = (hex(next()?)?, hex(next()?)?, hex(next()?)?.cast_signed());
+    let modified = Timestamp { seconds, nanos: u32::try_from(hex(next()?)?).ok()? };
+    Some((Place { number, leader, then }, Condemned { inode, size, modified }))
 }
 
-fn private_name() -> CString {
+pub(super) fn private_name() -> CString {
     CString::new(PRIVATE_FOLDER).unwrap_or_default()
 }
 
 /// Opens a folder of ours, making it if there is none.
-fn private_folder(at: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+pub(super) fn private_folder(at: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
     match mkdirat(at, name, Mode::S_IRWXU) {
         Ok(()) | Err(Errno::EEXIST) => {}
         // No room for a new one does not matter where there is one.
@@ -381,7 +464,7 @@ fn not_ours() -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, "it is another user's, or open to others")
 }
 
-fn names_in(folder: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
+pub(super) fn names_in(folder: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
     // `.` of the handle, for a position of its own.
     let again = quietly(|flags| openat(folder, c".", flags, Mode::empty()))?;
     let mut buffer: Vec<u8> = Vec::with_capacity(super::folder::LISTING_BUFFER);
@@ -406,20 +489,24 @@ mod tests {
         Look {
             kind: Kind::File,
             mount_point: false,
+            device: 1,
             inode: u64::MAX,
             links: 1,
             size: 77,
             allocated: 512,
             modified,
             changed: modified,
+            accessed: modified,
+            born: None,
         }
     }
 
     #[test]
     fn a_claim_remembers_what_was_condemned() {
-        let name = claim_name(255, &look());
-        let (n, condemned) = parse_claim(&name).unwrap();
-        assert_eq!(n, 255);
+        let place = Place { number: 255, leader: 7, then: Then::Leave };
+        let name = claim_name(place, &look());
+        let (read, condemned) = parse_claim(&name).unwrap();
+        assert_eq!(read, place);
         assert!(condemned.is_of(&look()));
         assert!(!condemned.is_of(&Look { inode: 1, ..look() }));
         assert!(!condemned.is_of(&Look { size: 78, ..look() }));
@@ -428,7 +515,8 @@ mod tests {
 
     #[test]
     fn names_that_are_no_claims_are_not_read_as_such() {
-        for name in [c"", c"intent", c"1-2-3", c"1-2-3-4-fffffffff", c"x-1-1-1-1"] {
+        for name in [c"", c"intent", c"1-2-r-3", c"1-2-r-3-4-5-fffffffff", c"x-1-r-1-1-1-1", c"1-1-d-1-1-1-1"]
+        {
             assert_eq!(parse_claim(name), None, "{name:?}");
         }
     }

@@ -13,6 +13,7 @@ use nix::{
 use rustix::fs::{AtFlags, RawDir, RawDirEntry, Statx, StatxAttributes, StatxFlags};
 use std::{
     ffi::CStr,
+    fs::File,
     io,
     mem::MaybeUninit,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -62,7 +63,13 @@ impl Folder {
         Ok(Self { handle, path, device: device_of(&seen), inode: seen.stx_ino })
     }
 
-    pub(super) fn inode(&self) -> u64 {
+    /// The device number of its filesystem.
+    pub fn device(&self) -> u64 {
+        self.device
+    }
+
+    /// Its inode.
+    pub fn inode(&self) -> u64 {
         self.inode
     }
 
@@ -90,7 +97,7 @@ impl Folder {
 
     /// Opens a folder below this one, or with an empty path itself: no link is followed, no other mount
     /// entered, no step leads out.
-    pub(super) fn open_below(&self, path: &[u8]) -> io::Result<Self> {
+    pub(crate) fn open_below(&self, path: &[u8]) -> io::Result<Self> {
         if path.is_empty() {
             return self.open_again();
         }
@@ -115,6 +122,19 @@ impl Folder {
     /// What `name` in this folder is now; a link is looked at, not followed.
     pub fn look(&self, name: &CStr) -> io::Result<Look> {
         look_at(self.handle.as_fd(), name)
+    }
+
+    /// Opens a file for reading, and says what it is; no link is followed and no access time moved.
+    pub fn open_file(&self, name: &CStr) -> io::Result<(File, Look)> {
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let open = |flags| nix::fcntl::openat(&self.handle, name, flags, Mode::empty());
+        let opened = match open(flags | OFlag::O_NOATIME) {
+            Err(Errno::EPERM) => open(flags),
+            opened => opened,
+        };
+        let file = File::from(opened?);
+        let look = look_at(file.as_fd(), c"")?;
+        Ok((file, look))
     }
 
     /// The names in this folder, in the kernel's order, without `.`, `..` and what is private.
@@ -235,9 +255,10 @@ fn steps(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// One look at a name relative to a handle.
+/// One look at a name relative to a handle, or with an empty name at the handle itself.
 pub(super) fn look_at(handle: BorrowedFd<'_>, name: &CStr) -> io::Result<Look> {
-    let seen = see(handle, name, AtFlags::SYMLINK_NOFOLLOW.union(AtFlags::NO_AUTOMOUNT))?;
+    let itself = if name.is_empty() { AtFlags::EMPTY_PATH } else { AtFlags::SYMLINK_NOFOLLOW };
+    let seen = see(handle, name, itself.union(AtFlags::NO_AUTOMOUNT))?;
     let kind = match rustix::fs::FileType::from_raw_mode(seen.stx_mode.into()) {
         rustix::fs::FileType::RegularFile => Kind::File,
         rustix::fs::FileType::Directory => Kind::Folder,
@@ -247,17 +268,20 @@ pub(super) fn look_at(handle: BorrowedFd<'_>, name: &CStr) -> io::Result<Look> {
     Ok(Look {
         kind,
         mount_point: seen.stx_attributes.contains(StatxAttributes::MOUNT_ROOT),
+        device: device_of(&seen),
         inode: seen.stx_ino,
         links: seen.stx_nlink,
         size: seen.stx_size,
         allocated: seen.stx_blocks.saturating_mul(512),
         modified: at(seen.stx_mtime),
         changed: at(seen.stx_ctime),
+        accessed: at(seen.stx_atime),
+        born: (seen.stx_mask & StatxFlags::BTIME.bits() != 0).then(|| at(seen.stx_btime)),
     })
 }
 
 pub(super) fn see(handle: BorrowedFd<'_>, name: &CStr, flags: AtFlags) -> io::Result<Statx> {
-    Ok(rustix::fs::statx(handle, name, flags, StatxFlags::BASIC_STATS)?)
+    Ok(rustix::fs::statx(handle, name, flags, StatxFlags::BASIC_STATS.union(StatxFlags::BTIME))?)
 }
 
 pub(super) fn device_of(seen: &Statx) -> u64 {

@@ -10,21 +10,30 @@
 
 mod claim;
 mod folder;
+mod held;
 mod lock;
+mod mounted;
 mod names;
 mod remove;
 mod replace;
 mod root;
+mod shelf;
+mod transfer;
 mod usage;
 mod walk;
 
-pub use claim::{ClaimHand, Claims, Finished, Gone};
+pub use claim::{ClaimHand, Claimed, Claims, Finished, Gone, Grip, Place, Spares, Then};
 pub use folder::{Folder, PRIVATE_FOLDER};
+pub use held::{HeldOpen, HeldOpenError, Holder, Locked};
 pub use lock::{Lock, LockError, Warrant};
+pub use mounted::{Mount, Uuid, UuidError};
 pub(crate) use remove::remove_if_empty;
 pub use remove::{Taken, remove_empty_folder, remove_unclaimed};
 pub use replace::replace_file;
 pub use root::{Borders, Root, RootError};
+pub use shelf::ArchivePlace;
+pub use transfer::{Destination, Original, StageError, Staged};
+pub(crate) use transfer::{attributes, have_same_content, numbered};
 pub use usage::Usage;
 pub use walk::{Block, Skipped, Visitor, Walk, Workers};
 

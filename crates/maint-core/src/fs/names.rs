@@ -54,12 +54,24 @@ impl Names {
         self.starts.sort_unstable_by_key(|start| u64::from_ne_bytes(field(text, *start, INODE)));
     }
 
+    /// Sorts by a part of the names.
+    pub(super) fn sort_by_key(&mut self, key: impl Fn(&[u8]) -> &[u8]) {
+        let mut starts = std::mem::take(&mut self.starts);
+        starts.sort_unstable_by(|a, b| {
+            let (a, b) = (self.name(*a).to_bytes(), self.name(*b).to_bytes());
+            key(a).cmp(key(b)).then_with(|| a.cmp(b))
+        });
+        self.starts = starts;
+    }
+
+    fn name(&self, start: u32) -> &CStr {
+        // Every name was pushed with its NUL.
+        CStr::from_bytes_until_nul(&self.text[start as usize + NUMBER.end..]).unwrap_or_default()
+    }
+
     pub(super) fn get(&self, n: usize) -> (&CStr, u16) {
         let start = self.starts[n];
-        let name = &self.text[start as usize + NUMBER.end..];
-        // Every name was pushed with its NUL.
-        let name = CStr::from_bytes_until_nul(name).unwrap_or_default();
-        (name, u16::from_ne_bytes(field(&self.text, start, NUMBER)))
+        (self.name(start), u16::from_ne_bytes(field(&self.text, start, NUMBER)))
     }
 }
 

@@ -22,8 +22,6 @@ pub enum Taken {
     Vanished,
     /// It is another file now, or was touched: it stays.
     Changed,
-    /// It cannot be claimed here; the caller may remove it without.
-    Unclaimable,
     /// It stays, because the system said no.
     Failed(io::Error),
 }

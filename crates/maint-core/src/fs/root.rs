@@ -7,7 +7,7 @@ use super::{
 use crate::text::shown_path;
 use nix::{
     fcntl::{OFlag, openat, readlinkat},
-    sys::stat::Mode,
+    sys::stat::{Mode, mkdirat},
     unistd::geteuid,
 };
 use rustix::fs::{AtFlags, Statx};
@@ -128,79 +128,27 @@ impl Root {
     /// the caller; a folder on the way that anybody may write to must be sticky.
     pub fn open(path: &Path, borders: &Borders) -> Result<Self, RootError> {
         let shown = shown_path(path);
-        let refused = |why: &str| RootError::Refused { path: shown.clone(), why: why.to_owned() };
+        let (here, way) = reach(path, LastLink::Refuse)?;
+        check_borders(&way, borders).map_err(|why| RootError::Refused { path: shown.clone(), why })?;
         let failed = |source: io::Error| FsError { operation: "open", path: shown.clone(), source };
-        crate::section::check_root_path(path)
-            .map_err(|_| refused("is not an absolute path without \"..\""))?;
-
-        let mut parts: VecDeque<OsString> = path
-            .components()
-            .filter_map(|part| if let Component::Normal(name) = part { Some(name.to_owned()) } else { None })
-            .collect();
-        let slash = CString::from(c"/");
-        let mut here = open_on_the_way(None, &slash).map_err(failed)?;
-        let mut seen = see(here.as_fd(), c"", AtFlags::EMPTY_PATH).map_err(failed)?;
-        let mut way = vec![identity(&seen)];
-        let mut links = 0;
-        while let Some(part) = parts.pop_front() {
-            let name = CString::new(part.as_bytes()).map_err(|_| refused("contains a NUL"))?;
-            let mode = seen.stx_mode;
-            if mode & 0o002 != 0 && mode & 0o1000 == 0 {
-                return Err(refused(
-                    "lies below a folder that anybody may write to: take that right away (chmod o-w) or make it sticky",
-                ));
-            }
-            let next = match see(here.as_fd(), &name, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(next) => next,
-                Err(error)
-                    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
-                {
-                    return Err(RootError::Missing(shown));
-                }
-                Err(error) => return Err(failed(error).into()),
-            };
-            match rustix::fs::FileType::from_raw_mode(next.stx_mode.into()) {
-                rustix::fs::FileType::Directory => {
-                    here = open_on_the_way(Some(&here), &name).map_err(failed)?;
-                    seen = see(here.as_fd(), c"", AtFlags::EMPTY_PATH).map_err(failed)?;
-                    // A link may lead back up: what it leaves is not on the way any more.
-                    if part == ".." {
-                        way.truncate(way.len().saturating_sub(1).max(1));
-                    } else {
-                        way.push(identity(&seen));
-                    }
-                }
-                rustix::fs::FileType::Symlink if parts.is_empty() => {
-                    return Err(refused("is a link: name the folder that it points to"));
-                }
-                rustix::fs::FileType::Symlink => {
-                    if next.stx_uid != 0 && next.stx_uid != geteuid().as_raw() {
-                        return Err(refused("is reached through a link that another user made"));
-                    }
-                    links += 1;
-                    if links > MOST_LINKS {
-                        return Err(refused("is reached through too many links"));
-                    }
-                    let target = readlinkat(&here, name.as_c_str()).map_err(|errno| failed(errno.into()))?;
-                    if target.as_bytes().starts_with(b"/") {
-                        here = open_on_the_way(None, &slash).map_err(failed)?;
-                        seen = see(here.as_fd(), c"", AtFlags::EMPTY_PATH).map_err(failed)?;
-                        way = vec![identity(&seen)];
-                    }
-                    for part in
-                        target.as_bytes().split(|b| *b == b'/').rev().filter(|p| !p.is_empty() && *p != b".")
-                    {
-                        parts.push_front(OsString::from_vec(part.to_vec()));
-                    }
-                }
-                _ => return Err(refused("is not a folder")),
-            }
-        }
-        check_borders(&way, borders).map_err(|why| refused(&why))?;
         // `.` of a handle is the very folder that was checked.
         let handle = quietly(|flags| openat(&here, c".", flags, Mode::empty())).map_err(failed)?;
         let top = Folder::new(handle, Vec::new()).map_err(failed)?;
         Ok(Self { path: path.to_owned(), top })
+    }
+
+    /// Makes the folder at a path, if the one above it is there and may hold it, and opens it.
+    pub fn make(path: &Path, borders: &Borders) -> Result<Self, RootError> {
+        let shown = shown_path(path);
+        let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(RootError::Missing(shown));
+        };
+        let (here, way) = reach(above, LastLink::Follow)?;
+        check_trees(&way, borders).map_err(|why| RootError::Refused { path: shown.clone(), why })?;
+        match mkdirat(&here, name, Mode::from_bits_truncate(0o750)) {
+            Ok(()) | Err(nix::errno::Errno::EEXIST) => Self::open(path, borders),
+            Err(errno) => Err(FsError { operation: "make", path: shown, source: errno.into() }.into()),
+        }
     }
 
     /// The path it was opened by.
@@ -217,6 +165,84 @@ impl Root {
     pub fn top(&self) -> &Folder {
         &self.top
     }
+}
+
+/// Whether the last part of a path may be a link.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LastLink {
+    Refuse,
+    Follow,
+}
+
+/// Goes to a folder step by step, and gives the identity of every folder on the way.
+fn reach(path: &Path, last: LastLink) -> Result<(OwnedFd, Vec<Identity>), RootError> {
+    let shown = shown_path(path);
+    let refused = |why: &str| RootError::Refused { path: shown.clone(), why: why.to_owned() };
+    let failed = |source: io::Error| FsError { operation: "open", path: shown.clone(), source };
+    crate::section::check_root_path(path).map_err(|_| refused("is not an absolute path without \"..\""))?;
+
+    let mut parts: VecDeque<OsString> = path
+        .components()
+        .filter_map(|part| if let Component::Normal(name) = part { Some(name.to_owned()) } else { None })
+        .collect();
+    let slash = CString::from(c"/");
+    let mut here = open_on_the_way(None, &slash).map_err(failed)?;
+    let mut seen = see(here.as_fd(), c"", AtFlags::EMPTY_PATH).map_err(failed)?;
+    let mut way = vec![identity(&seen)];
+    let mut links = 0;
+    while let Some(part) = parts.pop_front() {
+        let name = CString::new(part.as_bytes()).map_err(|_| refused("contains a NUL"))?;
+        let mode = seen.stx_mode;
+        if mode & 0o002 != 0 && mode & 0o1000 == 0 {
+            return Err(refused(
+                "lies below a folder that anybody may write to: take that right away (chmod o-w) or make it sticky",
+            ));
+        }
+        let next = match see(here.as_fd(), &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(next) => next,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Err(RootError::Missing(shown));
+            }
+            Err(error) => return Err(failed(error).into()),
+        };
+        match rustix::fs::FileType::from_raw_mode(next.stx_mode.into()) {
+            rustix::fs::FileType::Directory => {
+                here = open_on_the_way(Some(&here), &name).map_err(failed)?;
+                seen = see(here.as_fd(), c"", AtFlags::EMPTY_PATH).map_err(failed)?;
+                // A link may lead back up: what it leaves is not on the way any more.
+                if part == ".." {
+                    way.truncate(way.len().saturating_sub(1).max(1));
+                } else {
+                    way.push(identity(&seen));
+                }
+            }
+            rustix::fs::FileType::Symlink if parts.is_empty() && last == LastLink::Refuse => {
+                return Err(refused("is a link: name the folder that it points to"));
+            }
+            rustix::fs::FileType::Symlink => {
+                if next.stx_uid != 0 && next.stx_uid != geteuid().as_raw() {
+                    return Err(refused("is reached through a link that another user made"));
+                }
+                links += 1;
+                if links > MOST_LINKS {
+                    return Err(refused("is reached through too many links"));
+                }
+                let target = readlinkat(&here, name.as_c_str()).map_err(|errno| failed(errno.into()))?;
+                if target.as_bytes().starts_with(b"/") {
+                    here = open_on_the_way(None, &slash).map_err(failed)?;
+                    seen = see(here.as_fd(), c"", AtFlags::EMPTY_PATH).map_err(failed)?;
+                    way = vec![identity(&seen)];
+                }
+                for part in
+                    target.as_bytes().split(|b| *b == b'/').rev().filter(|p| !p.is_empty() && *p != b".")
+                {
+                    parts.push_front(OsString::from_vec(part.to_vec()));
+                }
+            }
+            _ => return Err(refused("is not a folder")),
+        }
+    }
+    Ok((here, way))
 }
 
 fn open_on_the_way(from: Option<&OwnedFd>, name: &CString) -> io::Result<OwnedFd> {
@@ -246,6 +272,16 @@ fn check_borders(way: &[Identity], borders: &Borders) -> Result<(), String> {
     if let Some(folder) = SYSTEM_FOLDERS.iter().find(|path| is(path)) {
         return Err(format!("is {folder}, a folder of the system: name a folder of its own below it"));
     }
+    // Whoever lives there may be known to another machine only.
+    let in_home = way.len() > 1 && identity_of(Path::new("/home")) == way.get(way.len() - 2).copied();
+    if in_home || homes().iter().chain(&borders.never).any(|home| identity_of(home).as_ref() == Some(root)) {
+        return Err("is a home folder: name a folder of its own below it".to_owned());
+    }
+    check_trees(way, borders)
+}
+
+/// The rules for trees: what they say of a folder they say of all below it.
+fn check_trees(way: &[Identity], borders: &Borders) -> Result<(), String> {
     for tree in SYSTEM_TREES {
         if identity_of(Path::new(tree)).is_some_and(|id| way.contains(&id)) {
             return Err(format!("belongs to {tree}, which is the system's"));
@@ -253,11 +289,6 @@ fn check_borders(way: &[Identity], borders: &Borders) -> Result<(), String> {
     }
     if borders.own.iter().filter_map(|own| identity_of(own)).any(|id| way.contains(&id)) {
         return Err("is where maint itself keeps what it must remember".to_owned());
-    }
-    // Whoever lives there may be known to another machine only.
-    let in_home = way.len() > 1 && identity_of(Path::new("/home")) == way.get(way.len() - 2).copied();
-    if in_home || homes().iter().chain(&borders.never).any(|home| identity_of(home).as_ref() == Some(root)) {
-        return Err("is a home folder: name a folder of its own below it".to_owned());
     }
     let allowed = |path: &PathBuf| identity_of(path).is_some_and(|id| way.contains(&id));
     if !borders.allow.is_empty() && !borders.allow.iter().any(allowed) {

@@ -47,6 +47,11 @@ pub trait Visitor: Sync {
     fn trouble(&self, hand: &mut Self::Hand, error: FsError);
     /// A folder that is none of ours.
     fn skipped(&self, hand: &mut Self::Hand, folder: &[u8], why: Skipped);
+    /// Whether a name of no interest in itself says something about others of its folder.
+    fn is_sign(&self, name: &[u8]) -> bool;
+    /// What the names of a bundle have in common; `None` when every file is alone. Where there are
+    /// bundles, folders are read whole and no block parts two names with one key.
+    fn key<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]>;
 }
 
 /// Why a folder was left out without anything being wrong.
@@ -90,12 +95,24 @@ pub struct Walk<'w> {
 pub struct Block<'a> {
     names: &'a Names,
     range: (usize, usize),
+    place: &'a Node,
+    signs: bool,
 }
 
 impl<'a> Block<'a> {
     /// The names with the numbers that [`Visitor::sift`] gave them.
     pub fn iter(self) -> impl Iterator<Item = (&'a CStr, u16)> {
         (self.range.0..self.range.1).map(move |n| self.names.get(n))
+    }
+
+    /// Whether the folder may hold a name that [`Visitor::is_sign`] knows.
+    pub fn may_hold_signs(self) -> bool {
+        self.signs
+    }
+
+    /// The inodes of the folder and of those above it, up to the root.
+    pub fn inodes(self) -> impl Iterator<Item = u64> + 'a {
+        std::iter::successors(Some(self.place), |node| node.parent.as_deref()).map(Node::inode)
     }
 }
 
@@ -223,7 +240,8 @@ struct Slot {
 #[derive(Default)]
 struct Chunk {
     names: Names,
-    folder: Option<Arc<Held>>,
+    folder: Option<(Arc<Held>, Arc<Node>)>,
+    signs: bool,
 }
 
 /// What reading a part of a folder brought beside the names of files.
@@ -232,6 +250,7 @@ struct Read {
     entries: i64,
     folders: Vec<CString>,
     ended: bool,
+    signs: bool,
 }
 
 impl<V: Visitor> Shared<'_, V> {
@@ -316,14 +335,24 @@ impl<V: Visitor> Shared<'_, V> {
     ) {
         let slot = &self.slots[worker];
         let mut listing = folder.folder.listing(buffer);
+        let bundles = self.visitor.key(b"").is_some();
         let mut limit = FIRST_CHUNK;
+        let mut first = true;
         loop {
             let mut chunk = slot.chunk.write().unwrap_or_else(PoisonError::into_inner);
             chunk.names.begin(limit);
-            let read = self.fill(hand, node, &folder.folder, &mut listing, &mut chunk.names, limit);
-            chunk.names.sort();
+            let most = if bundles { usize::MAX } else { limit };
+            let read = self.fill(hand, node, &folder.folder, &mut listing, &mut chunk.names, most);
+            if bundles {
+                chunk.names.sort_by_key(|name| self.visitor.key(name).unwrap_or(name));
+            } else {
+                chunk.names.sort();
+            }
             let files = chunk.names.len();
-            chunk.folder = Some(Arc::clone(folder));
+            chunk.folder = Some((Arc::clone(folder), Arc::clone(node)));
+            // Of a folder in several pieces nobody knows what the others hold.
+            chunk.signs = read.signs || !read.ended || !first;
+            first = false;
             slot.next.store(0, Ordering::Release);
             slot.gone.store(0, Ordering::Release);
             drop(chunk);
@@ -380,7 +409,10 @@ impl<V: Visitor> Shared<'_, V> {
                 if self.visitor.enters(folder.path(), name.to_bytes(), node.depth + 1) {
                     read.folders.push(name.to_owned());
                 }
-            } else if let Some(number) = self.visitor.sift(hand, folder.path(), name.to_bytes()) {
+                continue;
+            }
+            read.signs = read.signs || self.visitor.is_sign(name.to_bytes());
+            if let Some(number) = self.visitor.sift(hand, folder.path(), name.to_bytes()) {
                 names.push(name, number, listed.inode);
             }
         }
@@ -404,16 +436,26 @@ impl<V: Visitor> Shared<'_, V> {
     fn go_through(&self, slot: &Slot, hand: &mut V::Hand) {
         // A chunk that is being filled is a new one: who asked for help with the old one needs none.
         let Ok(chunk) = slot.chunk.try_read() else { return };
-        let Some(held) = &chunk.folder else { return };
+        let Some((held, node)) = &chunk.folder else { return };
         while !(self.walk.stop)() {
             let start = slot.next.fetch_add(BLOCK, Ordering::AcqRel);
             if start >= chunk.names.len() {
                 return;
             }
-            let block = Block { names: &chunk.names, range: (start, chunk.names.len().min(start + BLOCK)) };
+            let range = (self.whole(&chunk.names, start), self.whole(&chunk.names, start + BLOCK));
+            let block = Block { names: &chunk.names, range, place: node, signs: chunk.signs };
             let gone = self.visitor.files(hand, &held.folder, block);
             slot.gone.fetch_add(i64::try_from(gone).unwrap_or(0), Ordering::AcqRel);
         }
+    }
+
+    /// The first place at or behind `at` where a bundle begins.
+    fn whole(&self, names: &Names, mut at: usize) -> usize {
+        let key = |n: usize| self.visitor.key(names.get(n).0.to_bytes());
+        while 0 < at && at < names.len() && key(at).is_some() && key(at) == key(at - 1) {
+            at += 1;
+        }
+        at.min(names.len())
     }
 
     /// Ticks off a folder, and every folder above that is done with it.

@@ -1,56 +1,58 @@
-//! The second walk: each entry is looked at afresh, judged by the approved plan, and shown or removed.
+//! The last walk: each entry is looked at afresh, judged by the approved plan, and shown or let go.
 //! [`Act`] is the one place where a dry run and a real one part.
 
-use super::{Errors, Progress, look_at_each};
+use super::{
+    Errors, Scope, Together,
+    leave::{Leave, Leaving, Settled},
+};
 use crate::{
-    entry::{Entry, Look},
-    fs::{
-        Block, ClaimHand, Claims, Folder, FsError, Lock, Root, Skipped, Taken, Visitor, Walk, Warrant,
-        Workers, remove_empty_folder, remove_unclaimed,
-    },
+    entry::Look,
+    fs::{Block, ClaimHand, Claims, Folder, FsError, Lock, Skipped, Visitor, Walk, remove_empty_folder},
     plan::Approved,
-    retention::{Condemned, Verdict},
-    select::{Named, Select},
-    survey::{Links, Tally},
+    retention::{Condemned, Kept, Verdict},
+    select::Named,
+    spare::InUse,
+    survey::{KeptTally, Links, Tally},
 };
 use std::{
     ffi::CStr,
     io,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// What to carry out, and how.
 pub struct CarryOut<'a> {
     /// Where.
-    pub root: &'a Root,
-    /// Which names.
-    pub select: &'a Select,
+    pub scope: Scope<'a>,
     /// By which plan.
     pub plan: &'a Approved,
-    /// Whether to show or to remove.
+    /// Whether to show or to act.
     pub act: Act<'a>,
-    /// With how many threads.
-    pub workers: Workers,
-    /// When to stop.
-    pub stop: &'a (dyn Fn() -> bool + Sync),
-    /// Who watches.
-    pub progress: &'a Progress,
+    /// Asked before each batch, with its files and bytes: it may wait, and what it answers no to stays.
+    pub pace: &'a (dyn Fn(u64, u64) -> bool + Sync),
+    /// So many files go between two questions, unless a bundle is larger.
+    pub at_once: usize,
 }
 
 /// The one choice between a dry run and a real one.
 pub enum Act<'a> {
     /// Name each file that would go.
     Show(&'a (dyn Fn(&[u8], &Doomed<'_>) + Sync)),
-    /// Remove it.
+    /// Let it go.
     Remove {
         /// The right to, and the journal for after a kill.
         lock: &'a Lock,
-        /// Where to claim; `None` removes after a last look.
+        /// Where to claim; `None` goes on after a last look.
         claims: Option<&'a Claims>,
         /// Where it is written down.
         ledger: &'a dyn Ledger,
         /// Whether folders that went empty go too.
         empty_folders: bool,
+        /// Where files go.
+        leave: Leave<'a>,
     },
 }
 
@@ -63,9 +65,11 @@ pub struct Doomed<'a> {
     pub look: Look,
     /// Why.
     pub why: Condemned,
+    /// It is the leader of its bundle, which ends with it.
+    pub leads: bool,
 }
 
-/// Files of one folder that go together.
+/// Files of one folder that go at once, bundle by bundle.
 #[derive(Debug, Clone, Copy)]
 pub struct Batch<'a> {
     /// Their folder below the root.
@@ -75,10 +79,24 @@ pub struct Batch<'a> {
 }
 
 /// What became of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     /// Gone; so many bytes are free for it.
     Removed {
+        /// Bytes that came free.
+        frees: u64,
+    },
+    /// It lies elsewhere now.
+    Moved {
+        /// Its path below the destination.
+        to: Vec<u8>,
+        /// Bytes that came free.
+        frees: u64,
+    },
+    /// It lies in an archive now.
+    Archived {
+        /// The archive's path below the destination.
+        to: Vec<u8>,
         /// Bytes that came free.
         frees: u64,
     },
@@ -86,7 +104,7 @@ pub enum Fate {
     Spared,
 }
 
-/// The record of removals. The intent comes before anything of a batch is touched; without it nothing is.
+/// The record of what went. The intent comes before anything of a batch is touched; without it nothing is.
 pub trait Ledger: Sync {
     /// These are about to go.
     fn intend(&self, batch: &Batch<'_>) -> Result<(), LedgerError>;
@@ -107,7 +125,7 @@ pub struct LedgerError(pub io::Error);
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// Files that went, or that would go in a dry run.
-    pub removed: Tally,
+    pub gone: Tally,
     /// The same by reason, in the order of [`crate::retention::Policy::reasons`].
     pub by_reason: [u64; Condemned::KINDS],
     /// Folders that went with them.
@@ -116,98 +134,201 @@ pub struct Outcome {
     pub changed: u64,
     /// Condemned files that somebody else had taken away by then.
     pub vanished: u64,
-    /// Removed after a last look, without a claim.
+    /// Condemned files that were in use when it came to them.
+    pub spared: KeptTally,
+    /// Gone after a last look, without a claim.
     pub unclaimed: u64,
     /// What failed.
     pub errors: Errors,
-    /// The ledger gave out: the rest was not touched.
-    pub unrecorded: Option<LedgerError>,
+    /// Why the whole stopped before its end.
+    pub halted: Option<Halt>,
+    /// The archive that was made, below the destination.
+    pub archive: Option<Vec<u8>>,
+}
+
+/// Why nothing more was touched.
+#[derive(Debug, thiserror::Error)]
+pub enum Halt {
+    /// The ledger gave out.
+    #[error(transparent)]
+    Unrecorded(#[from] LedgerError),
+    /// It is not known any more what is in use.
+    #[error(transparent)]
+    Unseen(#[from] crate::spare::UseError),
+    /// There is no archive to put files into.
+    #[error("nothing was archived, and so nothing removed: {0}")]
+    NoArchive(String),
+}
+
+impl Outcome {
+    fn merge(&mut self, other: Self) {
+        let Self { gone, by_reason, folders, changed, vanished, spared, unclaimed, errors, halted, archive } =
+            other;
+        self.gone.merge(gone);
+        self.by_reason.iter_mut().zip(by_reason).for_each(|(mine, its)| *mine += its);
+        self.folders += folders;
+        self.changed += changed;
+        self.vanished += vanished;
+        self.spared.merge(&spared);
+        self.unclaimed += unclaimed;
+        self.errors.merge(errors);
+        self.halted = self.halted.take().or(halted);
+        self.archive = self.archive.take().or(archive);
+    }
 }
 
 /// Carries out an approved plan.
 pub fn carry_out(what: &CarryOut<'_>) -> Outcome {
-    let claimed = |worker| match &what.act {
-        Act::Remove { claims: Some(claims), .. } => claims.hand(worker).ok(),
-        _ => None,
-    };
-    let hands =
-        (0..what.workers.get()).map(|worker| Hand { claim: claimed(worker), ..Hand::default() }).collect();
+    let hands = (0..what.scope.workers.get()).map(|worker| Hand::new(what, worker)).collect();
     let actor = Actor {
         what,
         links: Links::default(),
-        allowance: AtomicU64::new(what.plan.most()),
-        no_record: AtomicBool::new(false),
+        allowance: Allowance::of(what.plan),
+        halted: AtomicBool::new(false),
     };
-    let stop = || {
-        (what.stop)()
-            || actor.no_record.load(Ordering::Relaxed)
-            || actor.allowance.load(Ordering::Relaxed) == 0
-    };
-    let walk = Walk { root: what.root, stop: &stop, interrupted: what.stop };
-    let hands = walk.run(&actor, hands);
-    if let Act::Remove { lock, .. } = &what.act
-        && (what.stop)()
-    {
-        lock.leave_unfinished();
+    let stop = || (what.scope.stop)() || actor.is_done();
+    let walk = Walk { root: what.scope.root, stop: &stop, interrupted: what.scope.stop };
+    let mut hands = walk.run(&actor, hands);
+    if let Act::Remove { lock, leave, .. } = &what.act {
+        if let (Leave::Archive(archive), Some(hand)) = (leave, hands.first_mut()) {
+            actor.empty_into(archive, hand);
+        }
+        if (what.scope.stop)() {
+            lock.leave_unfinished();
+        }
     }
     hands.into_iter().fold(Outcome::default(), |mut all, hand| {
-        let Outcome { removed, by_reason, folders, changed, vanished, unclaimed, errors, unrecorded } =
-            hand.outcome;
-        all.removed.merge(removed);
-        all.by_reason.iter_mut().zip(by_reason).for_each(|(mine, theirs)| *mine += theirs);
-        all.folders += folders;
-        all.changed += changed;
-        all.vanished += vanished;
-        all.unclaimed += unclaimed;
-        all.errors.merge(errors);
-        all.unrecorded = all.unrecorded.or(unrecorded);
+        all.merge(hand.outcome);
         all
     })
 }
 
-struct Actor<'a> {
-    what: &'a CarryOut<'a>,
-    links: Links,
-    /// How many more may go.
-    allowance: AtomicU64,
-    no_record: AtomicBool,
+/// What may still go.
+struct Allowance(Mutex<Left>);
+
+struct Left {
+    files: u64,
+    bytes: u64,
+    /// Nothing has been let go yet: what is larger than the whole limit may be the first.
+    untouched: bool,
+    spent: bool,
+}
+
+impl Allowance {
+    fn of(plan: &Approved) -> Self {
+        let (files, bytes) = plan.most();
+        Self(Mutex::new(Left { files, bytes, untouched: true, spent: files == 0 }))
+    }
+
+    fn with<R>(&self, act: impl FnOnce(&mut Left) -> R) -> R {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn take(&self, files: u64, bytes: u64) -> bool {
+        self.with(|left| {
+            let fits = files <= left.files && bytes <= left.bytes;
+            if left.spent || !(fits || left.untouched) {
+                left.spent = true;
+                return false;
+            }
+            left.untouched = false;
+            left.files = left.files.saturating_sub(files);
+            left.bytes = left.bytes.saturating_sub(bytes);
+            left.spent = left.files == 0 || left.bytes == 0;
+            true
+        })
+    }
+
+    /// What was allowed and stays may go to others.
+    fn give_back(&self, files: u64, bytes: u64) {
+        self.with(|left| {
+            left.files += files;
+            left.bytes = left.bytes.saturating_add(bytes);
+            left.spent = left.spent && files == 0;
+        });
+    }
+
+    fn is_spent(&self) -> bool {
+        self.with(|left| left.spent)
+    }
+}
+
+pub(super) struct Actor<'a> {
+    pub(super) what: &'a CarryOut<'a>,
+    pub(super) links: Links,
+    allowance: Allowance,
+    halted: AtomicBool,
 }
 
 #[derive(Default)]
-struct Hand {
-    outcome: Outcome,
-    claim: Option<ClaimHand>,
-    fates: Vec<Fate>,
+pub(super) struct Hand {
+    pub(super) outcome: Outcome,
+    pub(super) claim: Option<ClaimHand>,
+    pub(super) in_use: InUse,
     /// The folder that was last written into the lock's journal.
     touched: Option<Vec<u8>>,
+}
+
+impl Hand {
+    fn new(what: &CarryOut<'_>, worker: usize) -> Self {
+        let claim = match &what.act {
+            Act::Remove { claims: Some(claims), .. } => claims.hand(worker).ok(),
+            _ => None,
+        };
+        Self { claim, ..Self::default() }
+    }
 }
 
 impl Visitor for Actor<'_> {
     type Hand = Hand;
 
     fn sift(&self, _: &mut Hand, folder: &[u8], name: &[u8]) -> Option<u16> {
-        match self.what.select.file(folder, name) {
-            Named::Wanted(pattern) => Some(pattern),
-            Named::Excluded(_) | Named::Foreign => None,
+        let Scope { select, .. } = self.what.scope;
+        match select.file(folder, name) {
+            named if !select.with.is_empty() => named.code(),
+            Named::Wanted(_) if self.what.plan.keeps_by_name(name) => None,
+            named @ (Named::Wanted(_) | Named::Either(_)) => named.code(),
+            Named::Companion(_) | Named::Excluded(_) | Named::Foreign => None,
         }
     }
 
     fn enters(&self, folder: &[u8], name: &[u8], depth: u32) -> bool {
-        self.what.select.enters(folder, name, depth)
+        self.what.scope.select.enters(folder, name, depth)
     }
 
     fn files(&self, hand: &mut Hand, folder: &Folder, block: Block<'_>) -> u64 {
         let mut doomed: Vec<Doomed<'_>> = Vec::new();
-        let scanned = look_at_each(folder, block, &mut hand.outcome.errors, |name, _, look| {
-            let entry = Entry { folder: folder.path(), name: name.to_bytes(), look };
-            if let Verdict::Remove(why) = self.what.plan.judge(&entry) {
-                doomed.push(Doomed { name, look, why });
-            }
-        });
-        doomed.truncate(self.allowed(doomed.len()));
-        let batch = Batch { folder: folder.path(), files: &doomed };
-        let gone = if doomed.is_empty() { 0 } else { self.settle_batch(hand, folder, &batch) };
-        self.what.progress.add(scanned, gone);
+        let mut errors = Errors::default();
+        let plan = self.what.plan;
+        let scanned = self.what.scope.look_at_each(
+            plan.rules(),
+            folder,
+            block,
+            &mut errors,
+            |met: &Together<'_, '_>| {
+                let Verdict::Remove(why) = plan.judge(&met.subject) else { return };
+                let bytes = met.files.iter().map(|seen| seen.look.allocated).sum();
+                if self.allowance.take(met.files.len() as u64, bytes) {
+                    let (leader, companions) = (met.files.len() - 1, met.files.iter().enumerate());
+                    doomed.extend(companions.map(|(n, seen)| Doomed {
+                        name: seen.name,
+                        look: seen.look,
+                        why,
+                        leads: n == leader,
+                    }));
+                }
+            },
+        );
+        hand.outcome.errors.merge(errors);
+        let mut gone = 0;
+        let mut rest = doomed.as_slice();
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(self.cut(rest));
+            rest = later;
+            let batch = Batch { folder: folder.path(), files: now };
+            gone += self.settle_batch(hand, folder, &batch, &|| block.inodes().collect());
+        }
+        self.what.scope.progress.add(scanned, gone);
         gone
     }
 
@@ -243,92 +364,181 @@ impl Visitor for Actor<'_> {
     }
 
     fn skipped(&self, _: &mut Hand, _: &[u8], _: Skipped) {}
+
+    fn is_sign(&self, name: &[u8]) -> bool {
+        self.what.scope.spare.is_lock_file(name)
+    }
+
+    fn key<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
+        let with = &self.what.scope.select.with;
+        (!with.is_empty()).then(|| with.key(name))
+    }
 }
 
 impl Actor<'_> {
-    /// Takes up to `wanted` from the allowance.
-    fn allowed(&self, wanted: usize) -> usize {
-        let wanted = wanted as u64;
-        let before = self
-            .allowance
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| Some(left.saturating_sub(wanted)));
-        usize::try_from(wanted.min(before.unwrap_or(0))).unwrap_or(0)
+    fn is_done(&self) -> bool {
+        self.halted.load(Ordering::Relaxed) || self.allowance.is_spent()
     }
 
-    fn settle_batch(&self, hand: &mut Hand, folder: &Folder, batch: &Batch<'_>) -> u64 {
+    /// How many of these go at once: whole bundles.
+    fn cut(&self, files: &[Doomed<'_>]) -> usize {
+        let most = match &self.what.act {
+            // A copy waits for its turn beside the original: one bundle at a time.
+            Act::Remove { leave: Leave::Move(to), .. } if to.copies() => 1,
+            _ => self.what.at_once.max(1),
+        };
+        let ends = files.iter().enumerate().filter(|(_, doomed)| doomed.leads).map(|(n, _)| n + 1);
+        let mut cut = files.len();
+        for end in ends {
+            if end > most && cut < files.len() {
+                break;
+            }
+            cut = end;
+            if end >= most {
+                break;
+            }
+        }
+        cut
+    }
+
+    /// Shows a batch or lets it go; answers how many are gone from the folder.
+    fn settle_batch(
+        &self,
+        hand: &mut Hand,
+        folder: &Folder,
+        batch: &Batch<'_>,
+        inodes: &dyn Fn() -> Vec<u64>,
+    ) -> u64 {
+        let bytes = batch.files.iter().map(|doomed| doomed.look.allocated).sum();
         match &self.what.act {
             Act::Show(show) => {
-                for doomed in batch.files {
-                    show(batch.folder, doomed);
-                    hand.outcome.removed.add(&doomed.look, self.links.frees(&doomed.look));
-                    hand.outcome.by_reason[doomed.why.kind()] += 1;
+                self.show(hand, folder, batch, inodes, *show);
+                0
+            }
+            Act::Remove { leave: Leave::Archive(archive), .. } => {
+                if self.may_go(batch, bytes) {
+                    archive
+                        .add(hand, folder, batch, inodes, self.what.scope.spare)
+                        .unwrap_or_else(|halt| self.halt(hand, halt));
                 }
                 0
             }
-            Act::Remove { lock, ledger, .. } => {
-                if hand.touched.as_deref() != Some(batch.folder) {
-                    lock.touch(batch.folder);
-                    hand.touched = Some(batch.folder.to_vec());
-                }
-                let mut gone = 0;
-                let recorded = ledger.intend(batch).and_then(|()| {
-                    gone = self.remove(hand, lock.warrant(), folder, batch);
-                    ledger.settle(batch, &hand.fates)
-                });
-                if let Err(error) = recorded {
-                    self.no_record.store(true, Ordering::Relaxed);
-                    hand.outcome.unrecorded = Some(error);
-                }
-                gone
+            Act::Remove { .. } if !self.may_go(batch, bytes) => 0,
+            Act::Remove { .. } => self.let_go(hand, folder, batch, inodes),
+        }
+    }
+
+    fn may_go(&self, batch: &Batch<'_>, bytes: u64) -> bool {
+        let go = !self.halted.load(Ordering::Relaxed) && (self.what.pace)(batch.files.len() as u64, bytes);
+        if !go {
+            self.halted.store(true, Ordering::Relaxed);
+        }
+        go
+    }
+
+    fn show(
+        &self,
+        hand: &mut Hand,
+        folder: &Folder,
+        batch: &Batch<'_>,
+        inodes: &dyn Fn() -> Vec<u64>,
+        show: &(dyn Fn(&[u8], &Doomed<'_>) + Sync),
+    ) {
+        if let Err(halt) = self.look_who_uses(hand) {
+            return self.halt(hand, halt);
+        }
+        let mut rest = batch.files;
+        while !rest.is_empty() {
+            let (bundle, later) = rest.split_at(bundle_end(rest));
+            rest = later;
+            if let Some(why) = self.in_use(hand, folder, bundle, inodes) {
+                hand.outcome.spared.add_many(why, bundle.len() as u64);
+                continue;
+            }
+            for doomed in bundle {
+                show(batch.folder, doomed);
+                hand.outcome.gone.add(&doomed.look, self.links.frees(&doomed.look));
+                hand.outcome.by_reason[doomed.why.kind()] += 1;
             }
         }
     }
 
-    fn remove(&self, hand: &mut Hand, warrant: Warrant<'_>, folder: &Folder, batch: &Batch<'_>) -> u64 {
-        let Hand { outcome, claim, fates, .. } = hand;
-        fates.clear();
-        let names = || batch.files.iter().map(|doomed| doomed.name);
-        let claim =
-            claim.as_mut().and_then(|claim| claim.intend(batch.folder, names()).ok().map(|()| &*claim));
-        let mut gone = 0;
-        for (n, doomed) in batch.files.iter().enumerate() {
-            if (self.what.stop)() {
-                break;
-            }
-            let claimed = claim.map_or(Taken::Unclaimable, |claim| {
-                claim.take(warrant, folder, n, doomed.name, &doomed.look)
-            });
-            let taken = match claimed {
-                Taken::Unclaimable => {
-                    let taken = remove_unclaimed(warrant, folder, doomed.name, &doomed.look);
-                    outcome.unclaimed += u64::from(matches!(taken, Taken::Removed(_)));
-                    taken
-                }
-                taken => taken,
-            };
-            fates.push(self.note(outcome, batch.folder, doomed, taken));
-            gone += u64::from(fates.last() != Some(&Fate::Spared));
+    /// Writes down what is about to happen, does it, and writes down what did.
+    pub(super) fn let_go(
+        &self,
+        hand: &mut Hand,
+        folder: &Folder,
+        batch: &Batch<'_>,
+        inodes: &dyn Fn() -> Vec<u64>,
+    ) -> u64 {
+        let Act::Remove { lock, ledger, leave, .. } = &self.what.act else { return 0 };
+        if hand.touched.as_deref() != Some(batch.folder) {
+            lock.touch(batch.folder);
+            hand.touched = Some(batch.folder.to_vec());
         }
-        fates.resize(batch.files.len(), Fate::Spared);
-        // What was allowed and stays may go to others.
-        self.allowance.fetch_add(batch.files.len() as u64 - gone, Ordering::AcqRel);
-        gone
+        if let Err(error) = ledger.intend(batch) {
+            self.halt(hand, error.into());
+            return 0;
+        }
+        let leaving = Leaving { actor: self, warrant: lock.warrant(), folder, batch, leave, inodes };
+        let Settled { fates, halt } = leaving.settle(hand);
+        let gone = batch.files.iter().zip(&fates).filter(|(_, fate)| **fate != Fate::Spared);
+        let (files, bytes) =
+            gone.fold((0, 0), |(n, bytes), (doomed, _)| (n + 1, bytes + doomed.look.allocated));
+        let all: u64 = batch.files.iter().map(|doomed| doomed.look.allocated).sum();
+        self.allowance.give_back(batch.files.len() as u64 - files, all - bytes);
+        if let Some(halt) = halt {
+            self.halt(hand, halt);
+        }
+        if let Err(error) = ledger.settle(batch, &fates) {
+            self.halt(hand, error.into());
+        }
+        files
     }
 
-    fn note(&self, outcome: &mut Outcome, folder: &[u8], doomed: &Doomed<'_>, taken: Taken) -> Fate {
-        match taken {
-            Taken::Removed(last) => {
-                let frees = self.links.frees(&last);
-                outcome.removed.add(&last, frees);
-                outcome.by_reason[doomed.why.kind()] += 1;
-                return Fate::Removed { frees };
-            }
-            Taken::Changed => outcome.changed += 1,
-            Taken::Vanished | Taken::Unclaimable => outcome.vanished += 1,
-            Taken::Failed(error) => {
-                outcome.errors.push(FsError::new("remove", folder, doomed.name.to_bytes(), error))
-            }
-        }
-        Fate::Spared
+    fn halt(&self, hand: &mut Hand, why: Halt) {
+        self.halted.store(true, Ordering::Relaxed);
+        hand.outcome.halted.get_or_insert(why);
     }
+
+    /// Refreshes what the hand knows of what others use.
+    pub(super) fn look_who_uses(&self, hand: &mut Hand) -> Result<(), Halt> {
+        hand.in_use = self.what.scope.spare.look()?;
+        Ok(())
+    }
+
+    /// Why a bundle is spared, by what the hand knows and by the lock files that lie there now.
+    pub(super) fn in_use(
+        &self,
+        hand: &Hand,
+        folder: &Folder,
+        bundle: &[Doomed<'_>],
+        inodes: &dyn Fn() -> Vec<u64>,
+    ) -> Option<Kept> {
+        in_use(&hand.in_use, self.what.scope.spare, folder, bundle, inodes)
+    }
+}
+
+/// Why a bundle is spared.
+pub(super) fn in_use(
+    others: &InUse,
+    spare: &crate::spare::Spare,
+    folder: &Folder,
+    bundle: &[Doomed<'_>],
+    inodes: &dyn Fn() -> Vec<u64>,
+) -> Option<Kept> {
+    let device = bundle.first()?.look.device;
+    if others.hold_folders() && others.keeps_folder(device, inodes().into_iter()) {
+        return Some(Kept::FolderLocked);
+    }
+    let held = bundle.iter().find_map(|doomed| others.keeps(&doomed.look));
+    held.or_else(|| {
+        let locked = bundle.iter().any(|doomed| spare.has_lock_file(folder, doomed.name.to_bytes()));
+        locked.then_some(Kept::LockFile)
+    })
+}
+
+/// Where the first bundle of these ends.
+pub(super) fn bundle_end(files: &[Doomed<'_>]) -> usize {
+    files.iter().position(|doomed| doomed.leads).map_or(files.len(), |leader| leader + 1)
 }

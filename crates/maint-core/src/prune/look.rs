@@ -1,32 +1,18 @@
-//! The first walk: counts, and nothing else.
+//! The walks that only look: one that compares, one that counts.
 
-use super::{Errors, Progress, look_at_each};
+use super::{Errors, Scope, Together};
 use crate::{
-    entry::Entry,
-    fs::{Block, Folder, FsError, Root, Skipped, Visitor, Walk, Workers},
-    retention::{Kept, Rules},
-    select::{Named, Select},
+    entry::Subject,
+    fs::{Block, Folder, FsError, Skipped, Visitor, Walk},
+    retention::{Kept, Ranking, Rules, Verdict},
+    select::Named,
+    spare::InUse,
     survey::{Links, Survey},
+    time::Timestamp,
 };
 use std::ffi::CStr;
 
-/// What to look at, and how.
-pub struct LookOver<'a> {
-    /// Where.
-    pub root: &'a Root,
-    /// Which names.
-    pub select: &'a Select,
-    /// By which rules the survey counts.
-    pub rules: &'a Rules,
-    /// With how many threads.
-    pub workers: Workers,
-    /// When to give up.
-    pub stop: &'a (dyn Fn() -> bool + Sync),
-    /// Who watches.
-    pub progress: &'a Progress,
-}
-
-/// What the first walk brought.
+/// What a walk that looks brought.
 #[derive(Debug, Default)]
 pub struct Looked {
     /// The counts.
@@ -37,13 +23,11 @@ pub struct Looked {
     pub other_mounts: u64,
 }
 
-/// Looks over a whole target. Nothing is changed.
-pub fn look_over(what: &LookOver<'_>) -> Looked {
-    let fresh = || Looked { survey: Survey::new(what.select.headings().len()), ..Looked::default() };
-    let looker = Looker { what, links: Links::default() };
-    let walk = Walk { root: what.root, stop: what.stop, interrupted: what.stop };
-    let hands = walk.run(&looker, (0..what.workers.get()).map(|_| fresh()).collect());
-    hands.into_iter().fold(fresh(), |mut all, hand| {
+/// Looks over a whole target and counts what the rules say. Nothing is changed.
+pub fn look_over(scope: &Scope<'_>, rules: &Rules, in_use: &InUse) -> Looked {
+    let fresh = || Looked { survey: Survey::new(scope.select.headings().len()), ..Looked::default() };
+    let looker = Looker { scope, rules, work: Counting { in_use, links: Links::default() } };
+    looker.walk(&fresh).into_iter().fold(fresh(), |mut all, hand| {
         all.survey.merge(&hand.survey);
         all.errors.merge(hand.errors);
         all.other_mounts += hand.other_mounts;
@@ -51,52 +35,225 @@ pub fn look_over(what: &LookOver<'_>) -> Looked {
     })
 }
 
-struct Looker<'a> {
-    what: &'a LookOver<'a>,
-    links: Links,
+/// Looks over a whole target to find out which are the newest, and gives the rules that know it.
+pub fn rank(scope: &Scope<'_>, rules: &Rules) -> Rules {
+    let looker = Looker { scope, rules, work: Comparing(std::marker::PhantomData) };
+    let mut hands = looker.walk(&|| rules.ranking()).into_iter();
+    let mut ranking = hands.next().unwrap_or_else(|| rules.ranking());
+    hands.for_each(|hand| ranking.merge(hand));
+    rules.with(ranking)
 }
 
-impl Visitor for Looker<'_> {
-    type Hand = Looked;
+/// What is done with all that a looking walk meets.
+trait Work: Sync {
+    type Hand: Send;
 
-    fn sift(&self, hand: &mut Looked, folder: &[u8], name: &[u8]) -> Option<u16> {
-        match self.what.select.file(folder, name) {
-            Named::Wanted(pattern) => Some(pattern),
-            Named::Excluded(pattern) => {
-                hand.survey.add_unseen(pattern, Kept::Excluded);
+    fn judged(
+        &self,
+        rules: &Rules,
+        hand: &mut Self::Hand,
+        folder: &Folder,
+        block: Block<'_>,
+        met: &Together<'_, '_>,
+        spare: &Scope<'_>,
+    );
+    /// A file that its name alone keeps.
+    fn unseen(
+        &self,
+        hand: &mut Self::Hand,
+        folder: &[u8],
+        name: &[u8],
+        heading: usize,
+        why: Kept,
+        at: Option<Timestamp>,
+    );
+    fn errors(hand: &mut Self::Hand) -> Option<&mut Errors>;
+    fn other_mount(hand: &mut Self::Hand);
+}
+
+struct Looker<'a, W> {
+    scope: &'a Scope<'a>,
+    rules: &'a Rules,
+    work: W,
+}
+
+impl<W: Work> Looker<'_, W> {
+    fn walk(&self, fresh: &dyn Fn() -> W::Hand) -> Vec<W::Hand> {
+        let walk = Walk { root: self.scope.root, stop: self.scope.stop, interrupted: self.scope.stop };
+        walk.run(self, (0..self.scope.workers.get()).map(|_| fresh()).collect())
+    }
+}
+
+impl<W: Work> Visitor for Looker<'_, W> {
+    type Hand = W::Hand;
+
+    fn sift(&self, hand: &mut W::Hand, folder: &[u8], name: &[u8]) -> Option<u16> {
+        let named = self.scope.select.file(folder, name);
+        if !self.scope.select.with.is_empty() {
+            return named.code();
+        }
+        let by_name = match named {
+            Named::Excluded(_) => Some((Kept::Excluded, None)),
+            Named::Wanted(_) => self.rules.by_name(name),
+            Named::Companion(_) | Named::Either(_) | Named::Foreign => None,
+        };
+        match by_name {
+            Some((why, at)) => {
+                self.work.unseen(hand, folder, name, named.heading(), why, at);
                 None
             }
-            Named::Foreign => None,
+            None => named.code(),
         }
     }
 
     fn enters(&self, folder: &[u8], name: &[u8], depth: u32) -> bool {
-        self.what.select.enters(folder, name, depth)
+        self.scope.select.enters(folder, name, depth)
     }
 
-    fn files(&self, hand: &mut Looked, folder: &Folder, block: Block<'_>) -> u64 {
-        let Looked { survey, errors, .. } = hand;
-        let scanned = look_at_each(folder, block, errors, |name, pattern, look| {
-            let entry = Entry { folder: folder.path(), name: name.to_bytes(), look };
-            survey.add(&entry, pattern, self.what.rules, &self.links);
+    fn files(&self, hand: &mut W::Hand, folder: &Folder, block: Block<'_>) -> u64 {
+        let mut errors = Errors::default();
+        let scanned = self.scope.look_at_each(self.rules, folder, block, &mut errors, |met| {
+            self.work.judged(self.rules, hand, folder, block, met, self.scope);
         });
-        self.what.progress.add(scanned, 0);
+        if let Some(all) = W::errors(hand) {
+            all.merge(errors);
+        }
+        self.scope.progress.add(scanned, 0);
         0
     }
 
-    fn emptied(&self, _: &mut Looked, _: &Folder, _: &CStr) -> bool {
+    fn emptied(&self, _: &mut W::Hand, _: &Folder, _: &CStr) -> bool {
         false
     }
 
-    fn folders_gone(&self, _: &mut Looked, _: &[u8], _: &CStr, _: u64) {}
+    fn folders_gone(&self, _: &mut W::Hand, _: &[u8], _: &CStr, _: u64) {}
 
-    fn trouble(&self, hand: &mut Looked, error: FsError) {
-        hand.errors.push(error);
-    }
-
-    fn skipped(&self, hand: &mut Looked, _: &[u8], why: Skipped) {
-        match why {
-            Skipped::OtherMount => hand.other_mounts += 1,
+    fn trouble(&self, hand: &mut W::Hand, error: FsError) {
+        if let Some(errors) = W::errors(hand) {
+            errors.push(error);
         }
     }
+
+    fn skipped(&self, hand: &mut W::Hand, _: &[u8], why: Skipped) {
+        match why {
+            Skipped::OtherMount => W::other_mount(hand),
+        }
+    }
+
+    fn is_sign(&self, name: &[u8]) -> bool {
+        self.scope.spare.is_lock_file(name)
+    }
+
+    fn key<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
+        let with = &self.scope.select.with;
+        (!with.is_empty()).then(|| with.key(name))
+    }
+}
+
+struct Counting<'a> {
+    in_use: &'a InUse,
+    links: Links,
+}
+
+impl Work for Counting<'_> {
+    type Hand = Looked;
+
+    fn judged(
+        &self,
+        rules: &Rules,
+        hand: &mut Looked,
+        folder: &Folder,
+        block: Block<'_>,
+        met: &Together<'_, '_>,
+        scope: &Scope<'_>,
+    ) {
+        let verdict = match rules.judge(&met.subject) {
+            Verdict::Remove(why) => {
+                spared(self.in_use, scope, folder, block, met).map_or(Verdict::Remove(why), Verdict::Keep)
+            }
+            keep @ Verdict::Keep(_) => keep,
+        };
+        for seen in met.files {
+            hand.survey.add(&seen.look, seen.named.heading(), verdict, &self.links);
+        }
+    }
+
+    fn unseen(
+        &self,
+        hand: &mut Looked,
+        _: &[u8],
+        _: &[u8],
+        heading: usize,
+        why: Kept,
+        at: Option<Timestamp>,
+    ) {
+        hand.survey.add_unseen(heading, why, at);
+    }
+
+    fn errors(hand: &mut Looked) -> Option<&mut Errors> {
+        Some(&mut hand.errors)
+    }
+
+    fn other_mount(hand: &mut Looked) {
+        hand.other_mounts += 1;
+    }
+}
+
+/// Why all of these are spared although the rules let them go.
+fn spared(
+    in_use: &InUse,
+    scope: &Scope<'_>,
+    folder: &Folder,
+    block: Block<'_>,
+    met: &Together<'_, '_>,
+) -> Option<Kept> {
+    let device = met.files.first()?.look.device;
+    if in_use.hold_folders() && in_use.keeps_folder(device, block.inodes()) {
+        return Some(Kept::FolderLocked);
+    }
+    let looks: Option<Kept> = met.files.iter().find_map(|seen| in_use.keeps(&seen.look));
+    looks.or_else(|| {
+        let locked = block.may_hold_signs()
+            && met.files.iter().any(|seen| scope.spare.has_lock_file(folder, seen.name.to_bytes()));
+        locked.then_some(Kept::LockFile)
+    })
+}
+
+/// Comparing needs no counts; what cannot be read is told by the walk that counts.
+struct Comparing<'r>(std::marker::PhantomData<&'r ()>);
+
+impl<'r> Work for Comparing<'r> {
+    type Hand = Ranking<'r>;
+
+    fn judged(
+        &self,
+        _: &Rules,
+        hand: &mut Ranking<'r>,
+        _: &Folder,
+        _: Block<'_>,
+        met: &Together<'_, '_>,
+        _: &Scope<'_>,
+    ) {
+        hand.add(&met.subject);
+    }
+
+    fn unseen(
+        &self,
+        hand: &mut Ranking<'r>,
+        folder: &[u8],
+        name: &[u8],
+        _: usize,
+        _: Kept,
+        at: Option<Timestamp>,
+    ) {
+        if let Some(at) = at {
+            hand.add(&Subject::named(folder, name, at));
+        }
+    }
+
+    fn errors<'h>(_: &'h mut Ranking<'r>) -> Option<&'h mut Errors> {
+        None
+    }
+
+    fn other_mount(_: &mut Ranking<'r>) {}
 }

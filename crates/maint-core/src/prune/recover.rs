@@ -1,7 +1,10 @@
 //! Finishing what a killed run had begun: its claims, and the folders it emptied.
 
 use super::Ledger;
-use crate::fs::{Claims, Finished, Lock, Root, parent_and_name, remove_if_empty};
+use crate::{
+    fs::{Claims, Finished, Lock, Root, parent_and_name, remove_if_empty},
+    spare::InUse,
+};
 use std::ffi::CString;
 
 /// What was left of a killed run, and what became of it.
@@ -19,11 +22,13 @@ pub fn recover(
     lock: &Lock,
     claims: Option<&Claims>,
     empty_folders: bool,
+    in_use: &InUse,
     ledger: &dyn Ledger,
 ) -> Recovered {
     let warrant = lock.warrant();
     let finish = |claims: &Claims| {
-        claims.finish(warrant, root, &|folder, name, look| ledger.recovered(folder, name, look))
+        let spares = |look: &_| in_use.keeps(look).is_some();
+        claims.finish(warrant, root, &spares, &|folder, name, look| ledger.recovered(folder, name, look))
     };
     let claims = claims.map(finish).unwrap_or_default();
     let mut folders = 0;

@@ -1,17 +1,24 @@
 //! `[files.NAME]`: a folder and what may leave it.
 
-use super::{Fault, Section};
-use crate::text::shown_path;
+use super::{
+    Fault, Section,
+    values::{
+        AgeByValue, KeepNewestValue, KeepValue, LimitValue, Patterns, ThenValue, ThinValue,
+        at_least_one_pattern,
+    },
+};
 use crate::{
+    bundle::{Bundles, NameTemplate},
     pattern::Pattern,
-    plan::Guard,
+    plan::{Guard, Limits},
     retention::{Policy, SettleBy},
     select::Select,
-    units::{Share, Span, one_word_of},
+    spare::Spare,
+    text::shown_path,
+    units::{ByteSize, Share, Span, one_word_of},
 };
-use serde::de::{self, Deserializer};
 use std::{
-    fmt,
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
 
@@ -25,16 +32,38 @@ pub struct FilesSection {
     #[serde(rename = "match", default, deserialize_with = "at_least_one_pattern")]
     pub patterns: Vec<Pattern>,
     /// Names that stay, whatever the policy says.
-    #[serde(default, deserialize_with = "pattern_list")]
-    pub exclude: Vec<Pattern>,
+    #[serde(default)]
+    pub exclude: Patterns,
+    /// Names that go with a file, and never without it.
+    #[serde(default)]
+    pub with: Vec<NameTemplate>,
     /// Older files may go.
     pub max_age: Option<Span>,
+    /// By which clock they age.
+    #[serde(default)]
+    pub age_by: AgeByValue,
+    /// The oldest may go when there are more.
+    pub max_files: Option<u64>,
+    /// The oldest may go when they take more.
+    pub max_size: Option<ByteSize>,
+    /// So many of the newest stay.
+    pub keep_newest: Option<KeepNewestValue>,
+    /// What the calendar keeps.
+    pub keep: Option<KeepValue>,
+    /// What the calendar leaves of older ones.
+    pub thin: Option<ThinValue>,
     /// Files touched this recently stay.
     #[serde(default = "default_settle")]
     pub settle: Span,
     /// Which touch that is.
     #[serde(default = "default_settle_by")]
     pub settle_by: SettleBy,
+    /// What is spared because it is in use.
+    #[serde(default)]
+    pub spare: SpareSection,
+    /// Where files go.
+    #[serde(default)]
+    pub then: ThenValue,
     /// Whether folders below the root are entered.
     pub recursive: Option<bool>,
     /// How many levels are entered; 1 is the root alone.
@@ -45,20 +74,51 @@ pub struct FilesSection {
     /// Nobody else writes here: no claim is needed before a removal.
     #[serde(default)]
     pub private: bool,
+    /// How much one run may do, and how fast.
+    #[serde(default)]
+    pub limit: LimitValue,
+    /// How many threads share the work.
+    pub workers: Option<u32>,
     /// Always only show.
     #[serde(default)]
     pub dry_run: bool,
     /// What must hold before anything goes.
     #[serde(default)]
     pub guard: GuardSection,
+    /// Everything may go: never a key, only what a command line asked for and confirmed.
+    #[serde(skip)]
+    pub remove_all: bool,
 }
 
 /// The keys of `guard = { … }`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct GuardSection {
+    /// The volume that must be mounted and hold the root.
+    pub volume: Option<String>,
+    /// A file that must lie in the root.
+    pub marker: Option<String>,
     /// The largest share of the files that one run may remove.
     pub max_share: Option<Share>,
+}
+
+/// The keys of `spare = { … }`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct SpareSection {
+    /// What another process has locked.
+    pub locked: bool,
+    /// What another process holds open.
+    pub held_open: bool,
+    /// What has such a name beside it.
+    pub lock_files: Vec<NameTemplate>,
+}
+
+impl Default for SpareSection {
+    fn default() -> Self {
+        let Spare { locked, held_open, lock_files } = Spare::default();
+        Self { locked, held_open, lock_files }
+    }
 }
 
 /// What becomes of a folder that a run has emptied.
@@ -81,66 +141,146 @@ fn default_settle_by() -> SettleBy {
     SettleBy::Mtime
 }
 
-fn at_least_one_pattern<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Pattern>, D::Error> {
-    let patterns = pattern_list(deserializer)?;
-    if patterns.is_empty() {
-        return Err(de::Error::custom("an empty list matches nothing: leave the key out to mean every file"));
-    }
-    Ok(patterns)
-}
-
-fn pattern_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Pattern>, D::Error> {
-    struct List;
-    impl<'de> de::Visitor<'de> for List {
-        type Value = Vec<Pattern>;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list of patterns, such as [\"*.jpg\", \"*.png\"]")
-        }
-        fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Vec<Pattern>, A::Error> {
-            let mut patterns = Vec::new();
-            while let Some(pattern) = items.next_element()? {
-                patterns.push(pattern);
-            }
-            Ok(patterns)
-        }
-    }
-    deserializer.deserialize_any(List)
-}
-
 impl FilesSection {
     /// How long a file settles where nothing is said.
     pub const SETTLE: Span = Span::from_seconds(60);
 
+    /// A section that says nothing but where.
+    pub fn at(path: PathBuf) -> Self {
+        Self {
+            path,
+            patterns: Vec::new(),
+            exclude: Patterns::default(),
+            with: Vec::new(),
+            max_age: None,
+            age_by: AgeByValue::default(),
+            max_files: None,
+            max_size: None,
+            keep_newest: None,
+            keep: None,
+            thin: None,
+            settle: Self::SETTLE,
+            settle_by: SettleBy::Mtime,
+            spare: SpareSection::default(),
+            then: ThenValue::Delete,
+            recursive: None,
+            max_depth: None,
+            empty_folders: EmptyFolders::Remove,
+            private: false,
+            limit: LimitValue::default(),
+            workers: None,
+            dry_run: false,
+            guard: GuardSection::default(),
+            remove_all: false,
+        }
+    }
+
     /// Its root without slashes at the end or twice: one folder, one name.
     pub fn root(&self) -> PathBuf {
-        self.path.components().collect()
+        plain(&self.path)
     }
 
     /// The names it speaks of.
     pub fn select(&self) -> Select {
         let max_depth = if self.recursive == Some(false) { Some(1) } else { self.max_depth };
-        Select { patterns: self.patterns.clone(), exclude: self.exclude.clone(), max_depth }
-    }
-
-    /// What it asks for; `None` when it asks for nothing, which [`Section::check`] refuses.
-    pub fn policy(&self) -> Option<Policy> {
-        self.max_age.map(|max_age| Policy { max_age, settle: self.settle, settle_by: self.settle_by })
-    }
-
-    /// Its guard, with the default where it says nothing.
-    pub fn guard(&self) -> Guard {
-        Guard { max_share: Some(self.guard.max_share.unwrap_or(Guard::DEFAULT_SHARE)) }
-    }
-}
-
-impl Section for FilesSection {
-    fn check(&self) -> Result<(), Fault> {
-        check_root_path(&self.path).map_err(|why| Fault::at("path", why))?;
-        if self.max_age.is_none() {
-            return Err(Fault::whole(
-                "says nothing about what may go: add max-age, such as max-age = \"30d\"",
-            ));
+        Select {
+            patterns: self.patterns.clone(),
+            exclude: self.exclude.0.clone(),
+            with: Bundles::new(self.with.clone()),
+            marker: self.guard.marker.as_ref().map(|name| name.as_bytes().to_vec()),
+            max_depth,
         }
+    }
+
+    /// What it asks for; [`Section::check`] refuses one that asks for nothing.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            remove_all: self.remove_all,
+            max_age: self.max_age,
+            age_by: self.age_by.0.clone(),
+            max_files: self.max_files,
+            max_size: self.max_size,
+            keep_newest: self.keep_newest.clone().map(|value| value.0),
+            keep: self.keep.clone().map(|value| value.0),
+            thin: self.thin.clone().map(|value| value.0),
+            settle: self.settle,
+            settle_by: self.settle_by,
+        }
+    }
+
+    /// Its share guard, with the default where it says nothing.
+    pub fn guard(&self) -> Guard {
+        let share = self.guard.max_share.unwrap_or(Guard::DEFAULT_SHARE);
+        Guard { max_share: if self.remove_all { None } else { Some(share) } }
+    }
+
+    /// What is spared.
+    pub fn spare(&self) -> Spare {
+        let SpareSection { locked, held_open, lock_files } = self.spare.clone();
+        Spare { locked, held_open, lock_files }
+    }
+
+    /// How much one run may let go.
+    pub fn limits(&self) -> Limits {
+        Limits { files: self.limit.files, bytes: self.limit.bytes.map(ByteSize::bytes) }
+    }
+
+    /// The folder that its files go to, if they go to one.
+    pub fn destination(&self) -> Option<PathBuf> {
+        match &self.then {
+            ThenValue::Delete => None,
+            ThenValue::MoveTo(path) | ThenValue::ArchiveTo(path) => Some(plain(path)),
+        }
+    }
+
+    /// The order in which targets run: who receives files before who sends them, so that nothing is moved
+    /// and removed in one run. The others keep theirs.
+    pub fn order(sections: &[&Self]) -> Vec<usize> {
+        let mut order = Vec::with_capacity(sections.len());
+        let mut seen = vec![false; sections.len()];
+        for n in 0..sections.len() {
+            Self::receivers_first(sections, n, &mut seen, &mut order);
+        }
+        order
+    }
+
+    fn receivers_first(sections: &[&Self], n: usize, seen: &mut [bool], order: &mut Vec<usize>) {
+        if std::mem::replace(&mut seen[n], true) {
+            return;
+        }
+        if let Some(destination) = sections[n].destination() {
+            let receives = |other: &Self| {
+                other.root().starts_with(&destination) || destination.starts_with(other.root())
+            };
+            for (m, _) in sections.iter().enumerate().filter(|(m, other)| *m != n && receives(other)) {
+                Self::receivers_first(sections, m, seen, order);
+            }
+        }
+        order.push(n);
+    }
+
+    fn check_numbers(&self) -> Result<(), Fault> {
+        let zero = |key, what: &str| Err(Fault::at(key, format!("0 would keep nothing: {what}")));
+        if self.keep_newest.as_ref().is_some_and(|value| value.0.count == 0) {
+            return zero("keep-newest", "leave the key out, or name the one time with --remove-all");
+        }
+        if self.max_files == Some(0) {
+            return zero("max-files", "name the one time with --remove-all");
+        }
+        if self.max_size.is_some_and(|size| size.bytes() == 0) {
+            return zero("max-size", "name the one time with --remove-all");
+        }
+        let nothing = [self.limit.files == Some(0), self.limit.bytes.is_some_and(|size| size.bytes() == 0)];
+        if nothing.contains(&true) {
+            return Err(Fault::at("limit", "0 would let nothing go, ever: leave it out for no limit"));
+        }
+        if self.workers == Some(0) {
+            return Err(Fault::at("workers", "somebody must do the work: 1 or more"));
+        }
+        Ok(())
+    }
+
+    fn check_depth(&self) -> Result<(), Fault> {
         if self.max_depth == Some(0) {
             return Err(Fault::at(
                 "max-depth",
@@ -152,6 +292,147 @@ impl Section for FilesSection {
         }
         Ok(())
     }
+
+    fn check_thin(&self) -> Result<(), Fault> {
+        let Some(ThinValue(thin)) = &self.thin else { return Ok(()) };
+        for pair in thin.steps.windows(2) {
+            if pair[0].older_than >= pair[1].older_than || pair[0].keep >= pair[1].keep {
+                return Err(Fault::at(
+                    "thin",
+                    "each step is about older files than the one before and keeps fewer: hourly, daily, weekly, monthly, yearly",
+                ));
+            }
+        }
+        let last = thin.steps.last().map(|step| step.older_than);
+        if let (Some(last), Some(max_age)) = (last, self.max_age)
+            && max_age <= last
+        {
+            return Err(Fault::at(
+                "max-age",
+                format!(
+                    "ends at {max_age} what thin begins at {last}: thin leaves files until max-age removes them, so give it a longer one or leave it out"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_with(&self) -> Result<(), Fault> {
+        if !self.with.is_empty() && self.patterns.is_empty() {
+            return Err(Fault::at("with", "needs match, to tell which files the others go with"));
+        }
+        Ok(())
+    }
+
+    fn check_then(&self) -> Result<(), Fault> {
+        let Some(to) = self.destination() else { return Ok(()) };
+        check_root_path(&to).map_err(|why| Fault::at("then", why))?;
+        let below = to.strip_prefix(self.root()).ok();
+        if below.is_some_and(|below| self.select().reaches(below.as_os_str().as_bytes())) {
+            return Err(Fault::at(
+                "then",
+                "leads back into path: files would come round again; name a folder outside, or exclude it",
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_marker(&self) -> Result<(), Fault> {
+        match self.guard.marker.as_deref() {
+            Some("" | "." | "..") => Err(Fault::at("guard", "the marker is the name of a file in path")),
+            Some(name) if name.contains(['/', '\0']) => Err(Fault::at(
+                "guard",
+                format!("the marker \"{name}\" is a name, not a path: the file lies in path itself"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether both could judge the same file.
+    fn meets(&self, other: &Self) -> bool {
+        let (outer, inner) =
+            if other.root().starts_with(self.root()) { (self, other) } else { (other, self) };
+        let (root, inner_root) = (outer.root(), inner.root());
+        let Ok(below) = inner_root.strip_prefix(&root) else { return false };
+        if !outer.select().reaches(below.as_os_str().as_bytes()) {
+            return false;
+        }
+        let all = Pattern::any();
+        let of = |section: &Self| {
+            if section.patterns.is_empty() { vec![all.clone()] } else { section.patterns.clone() }
+        };
+        of(outer).iter().any(|a| {
+            of(inner).iter().any(|b| {
+                let excluded =
+                    |by: &Self, what: &Pattern| by.exclude.0.contains(what) || by.exclude.0.contains(&all);
+                a.may_meet(b) && !excluded(outer, b) && !excluded(inner, a)
+            })
+        })
+    }
+}
+
+impl Section for FilesSection {
+    fn check(&self) -> Result<(), Fault> {
+        check_root_path(&self.path).map_err(|why| Fault::at("path", why))?;
+        if !self.policy().removes() {
+            return Err(Fault::whole(
+                "says nothing about what may go: add max-age, such as max-age = \"30d\", or max-files, max-size, keep-newest, keep or thin",
+            ));
+        }
+        self.check_numbers()?;
+        self.check_depth()?;
+        self.check_thin()?;
+        self.check_with()?;
+        self.check_then()?;
+        self.check_marker()
+    }
+
+    fn refers_to(&self) -> Vec<(&'static str, &'static str, &str)> {
+        self.guard.volume.iter().map(|name| ("guard", "volume", name.as_str())).collect()
+    }
+
+    fn check_together(sections: &[(&str, &Self)]) -> Result<(), (usize, Fault)> {
+        for (n, (name, section)) in sections.iter().enumerate() {
+            for (other_name, other) in &sections[..n] {
+                if section.meets(other) {
+                    let text = format!(
+                        "judges the same files as [files.{other_name}] ({}): of {name} and {other_name} each would undo what the other keeps; use other patterns, or exclude",
+                        shown_path(&other.root())
+                    );
+                    return Err((n, Fault::at("path", text)));
+                }
+            }
+        }
+        for (n, (name, section)) in sections.iter().enumerate() {
+            if let Some(ring) = ring_from(sections, n, section) {
+                let text = format!("moves files in a ring: {name} → {ring}");
+                return Err((n, Fault::at("then", text)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The names of the targets through which files of one come back to it.
+fn ring_from(sections: &[(&str, &FilesSection)], start: usize, first: &FilesSection) -> Option<String> {
+    let mut way = Vec::new();
+    let mut at = first;
+    for _ in 0..sections.len() {
+        let ThenValue::MoveTo(_) = at.then else { return None };
+        let to = at.destination()?;
+        let (n, (name, next)) = sections.iter().enumerate().find(|(_, (_, next))| next.root() == to)?;
+        way.push(*name);
+        if n == start {
+            return Some(way.join(" → "));
+        }
+        at = next;
+    }
+    None
+}
+
+/// A path without slashes at the end or twice.
+fn plain(path: &Path) -> PathBuf {
+    path.components().collect()
 }
 
 /// What makes a path unfit to be a root, before anything is opened.
@@ -188,7 +469,7 @@ mod tests {
     #[test]
     fn two_keys_are_a_target() {
         let live = parse("path = '/srv/live'\nmax-age = '24h'").unwrap();
-        assert_eq!(live.policy().unwrap().describe(), "older than 24h");
+        assert_eq!(live.policy().describe(), "older than 24h");
         assert_eq!(live.select().max_depth, None);
         assert_eq!(live.guard().max_share, Some(Share::from_percent(95)));
         assert_eq!((live.empty_folders, live.private), (EmptyFolders::Remove, false));
@@ -197,6 +478,25 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_refused_with_the_right_spelling() {
         refuse("path = '/x'", "max-age = \"30d\"");
+        refuse("path = '/x'\nkeep-newest = 0", "would keep nothing");
+        refuse("path = '/x'\nkeep-newest = -1", "keep-newest");
+        refuse("path = '/x'\nkeep = {}", "names no count");
+        refuse("path = '/x'\nkeep = { daily = 0 }", "1 or more");
+        refuse("path = '/x'\nthin = []", "at least one step");
+        refuse(
+            "path = '/x'\nthin = [{ older-than = '1d', keep = 'daily' }, { older-than = '2d', keep = 'hourly' }]",
+            "keeps fewer",
+        );
+        refuse("path = '/x'\nmax-age = '1d'\nthin = [{ older-than = '1d', keep = 'daily' }]", "longer one");
+        refuse("path = '/x'\nmax-age = '1d'\nwith = ['{stem}.json']", "needs match");
+        refuse("path = '/x'\nmax-age = '1d'\nthen = { move-to = '/x/old' }", "leads back");
+        refuse("path = '/x'\nmax-age = '1d'\nthen = { copy-to = '/y' }", "move-to");
+        refuse("path = '/x'\nmax-age = '1d'\nthen = 'move'", "delete");
+        refuse("path = '/x'\nmax-age = '1d'\nage-by = 'name:%y'", "%y");
+        refuse("path = '/x'\nmax-age = '1d'\nage-by = 'size'", "mtime");
+        refuse("path = '/x'\nmax-age = '1d'\nlimit = { files = 0 }", "nothing go");
+        refuse("path = '/x'\nmax-age = '1d'\nlimit = { rate = '5' }", "/s");
+        refuse("path = '/x'\nmax-age = '1d'\nguard = { marker = 'a/b' }", "not a path");
         refuse("max-age = '1d'", "missing field `path`");
         refuse("path = 'x'\nmax-age = '1d'", "not absolute");
         refuse("path = '/x/../etc'\nmax-age = '1d'", "\"..\"");

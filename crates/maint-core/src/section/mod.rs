@@ -4,8 +4,12 @@
 //! business.
 
 mod files;
+mod values;
+mod volume;
 
-pub use files::{EmptyFolders, FilesSection, GuardSection, check_root_path};
+pub use files::{EmptyFolders, FilesSection, GuardSection, SpareSection, check_root_path};
+pub use values::{AgeByValue, KeepNewestValue, KeepValue, LimitValue, Patterns, Rate, ThenValue, ThinValue};
+pub use volume::VolumeSection;
 
 /// Two keys of one table that cannot both be meant, or one that is missing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,4 +35,14 @@ impl Fault {
 pub trait Section: serde::de::DeserializeOwned {
     /// The first fault between its keys.
     fn check(&self) -> Result<(), Fault>;
+
+    /// Other tables that must be there: the key that speaks of one, its section and its name.
+    fn refers_to(&self) -> Vec<(&'static str, &'static str, &str)> {
+        Vec::new()
+    }
+
+    /// The first fault between all tables of this kind, with the place of the table in the list.
+    fn check_together(_: &[(&str, &Self)]) -> Result<(), (usize, Fault)> {
+        Ok(())
+    }
 }

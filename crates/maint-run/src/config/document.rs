@@ -234,7 +234,34 @@ impl Document {
                 Err(fault) => faults.push(fault),
             }
         }
+        if faults.is_empty() {
+            faults = self.faults_together(section, &good);
+        }
         if faults.is_empty() { Ok(good) } else { Err(Faults(faults)) }
+    }
+
+    /// What is right alone and wrong beside the others.
+    fn faults_together<T: Section>(&self, section: &str, good: &[Named<T>]) -> Vec<String> {
+        let tables: Vec<&Table> =
+            self.tables.iter().filter(|table| table.section == section && table.name.is_some()).collect();
+        let fault = |table: &Table, key: Option<&str>, why: &str| {
+            let span = key.and_then(|key| table.key(key)).unwrap_or(table.heading.clone());
+            self.files[table.file].fault(span, &format!("{}: {why}", table.title()))
+        };
+        let mut faults = Vec::new();
+        for (table, named) in tables.iter().zip(good) {
+            for (key, section, name) in named.value.refers_to() {
+                if self.names(section).all(|known| known != name) {
+                    let why = format!("there is no [{section}.{}]", printable(name.as_bytes()));
+                    faults.push(fault(table, Some(key), &why));
+                }
+            }
+        }
+        let all: Vec<(&str, &T)> = good.iter().map(|named| (named.name.as_str(), &named.value)).collect();
+        if let Err((n, wrong)) = T::check_together(&all) {
+            faults.extend(tables.get(n).map(|table| fault(table, wrong.key, &wrong.message)));
+        }
+        faults
     }
 
     fn value_of<T: Section>(&self, table: &Table, environment: &Environment) -> Result<T, String> {

@@ -1,7 +1,7 @@
 //! The configuration: one TOML file and its drop-ins, read strictly.
 //!
 //! Everything that is wrong comes with file, line and column and what would be right. A tool judges
-//! `[host]`, `[log]` and its own sections; the tables of other tools are left to them.
+//! `[host]`, `[log]`, `[volume]` and its own sections; the tables of other tools are left to them.
 
 mod document;
 mod environment;
@@ -13,7 +13,7 @@ pub use host::{HostSection, Level, LogSection};
 
 use document::Document;
 use environment::Environment;
-use maint_core::section::Section;
+use maint_core::section::{Section, VolumeSection};
 use std::path::{Path, PathBuf};
 
 /// Where the configuration is when nobody says otherwise.
@@ -51,6 +51,7 @@ pub struct Config {
     environment: Environment,
     host: HostSection,
     log: LogSection,
+    volumes: Vec<Named<VolumeSection>>,
 }
 
 /// Which file to read.
@@ -84,7 +85,8 @@ impl Config {
         document.read_env_files(&mut environment)?;
         let host = document.single("host", &environment)?.unwrap_or_default();
         let log = document.single("log", &environment)?.unwrap_or_default();
-        Ok(Self { document, environment, host, log })
+        let volumes = document.named("volume", &environment)?;
+        Ok(Self { document, environment, host, log, volumes })
     }
 
     /// `[host]`.
@@ -95,6 +97,16 @@ impl Config {
     /// `[log]`.
     pub fn log(&self) -> &LogSection {
         &self.log
+    }
+
+    /// All `[volume.NAME]`.
+    pub fn volumes(&self) -> impl Iterator<Item = (&str, &VolumeSection)> {
+        self.volumes.iter().map(|volume| (volume.name.as_str(), &volume.value))
+    }
+
+    /// `[volume.NAME]`.
+    pub fn volume(&self, name: &str) -> Option<&VolumeSection> {
+        self.volumes.iter().find(|volume| volume.name == name).map(|volume| &volume.value)
     }
 
     /// The names of all tables `[section.NAME]`, whether they are right or not.

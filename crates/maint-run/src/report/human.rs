@@ -1,6 +1,6 @@
 //! The report for a person, at 3 a.m.: verb, count, bytes, place, reason.
 
-use super::{Counter, Report, Target};
+use super::{Counter, Leaves, Report, Target};
 use crate::{clock, exit::Status};
 use maint_core::{
     text::{count, grouped},
@@ -44,8 +44,9 @@ fn render_target(text: &mut String, target: &Target) {
         if target.dry_run && target.status != Status::Refused {
             let now = n(Counter::FilesSelected) - n(Counter::Remaining).min(n(Counter::FilesSelected));
             let (size, frees) = (bytes(Counter::BytesSelected), bytes(Counter::BytesToFree));
-            row("to be removed", format!("{}, {size}; frees {frees} on disk", count(now, "file")));
-        } else if n(Counter::FilesDeleted) == 0 && target.status == Status::Refused {
+            let label = format!("to be {}", target.leaves.word());
+            row(&label, format!("{}, {size}; frees {frees} on disk", count(now, "file")));
+        } else if target.gone() == 0 && target.status == Status::Refused {
             row("would go", format!("{}, {all} on disk", files(Counter::FilesSelected)));
         } else {
             let folders = match n(Counter::FoldersDeleted) {
@@ -53,7 +54,10 @@ fn render_target(text: &mut String, target: &Target) {
                 folders => format!(" and {}", count(folders, "empty folder")),
             };
             let freed = bytes(Counter::BytesFreed);
-            row("removed", format!("{}{folders}; freed {freed} on disk", files(Counter::FilesDeleted)));
+            row(
+                target.leaves.word(),
+                format!("{}{folders}; freed {freed} on disk", count(target.gone(), "file")),
+            );
         }
         for (reason, files) in &target.reasons {
             row("", format!("{} {reason}", grouped(*files)));
@@ -116,12 +120,20 @@ fn summary(report: &Report) -> String {
         let targets = report.targets.iter().filter(|target| target.dry_run == dry);
         targets.map(|target| target.counts.get(counter)).fold(0, u64::saturating_add)
     };
+    let ways = |way| report.targets.iter().any(|target| !target.dry_run && target.leaves == way);
+    let verb = match (ways(Leaves::Removed), ways(Leaves::Moved), ways(Leaves::Archived)) {
+        (true, false, false) => "removed",
+        (false, true, false) => "moved",
+        (false, false, true) => "archived",
+        _ => "removed, moved or archived",
+    };
     let clause = |dry: bool| {
         let (files, bytes, verb) = if dry {
             let remaining = total(Counter::Remaining, dry);
             (total(Counter::FilesSelected, dry).saturating_sub(remaining), Counter::BytesToFree, "would go")
         } else {
-            (total(Counter::FilesDeleted, dry), Counter::BytesFreed, "removed")
+            let gone = report.targets.iter().filter(|target| !target.dry_run).map(Target::gone);
+            (gone.fold(0, u64::saturating_add), Counter::BytesFreed, verb)
         };
         let of = count(total(Counter::FilesScanned, dry), "file");
         let freed = ByteSize::from_bytes(total(bytes, dry));

@@ -32,6 +32,8 @@ pub struct Report {
     pub seconds: f64,
     /// A signal ended it early.
     pub interrupted: Option<i32>,
+    /// Its clock could not be believed.
+    pub clock_in_doubt: bool,
     /// One for each section it worked on.
     pub targets: Vec<Target>,
 }
@@ -49,6 +51,37 @@ pub enum Trigger {
     Script,
 }
 
+/// How files leave a section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaves {
+    /// They are gone.
+    Removed,
+    /// They lie in another folder.
+    Moved,
+    /// They lie in an archive.
+    Archived,
+}
+
+impl Leaves {
+    /// What happened to them.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Removed => "removed",
+            Self::Moved => "moved",
+            Self::Archived => "archived",
+        }
+    }
+
+    /// Their number.
+    pub fn counter(self) -> Counter {
+        match self {
+            Self::Removed => Counter::FilesDeleted,
+            Self::Moved => Counter::FilesMoved,
+            Self::Archived => Counter::FilesArchived,
+        }
+    }
+}
+
 /// What happened to one section.
 #[derive(Debug, Clone)]
 pub struct Target {
@@ -62,6 +95,8 @@ pub struct Target {
     pub status: Status,
     /// Nothing was to be changed.
     pub dry_run: bool,
+    /// How files leave it.
+    pub leaves: Leaves,
     /// Numbers, by [`Counter`].
     pub counts: Counts,
     /// What stayed, by reason.
@@ -123,6 +158,7 @@ impl Target {
             policy,
             status: Status::Ok,
             dry_run,
+            leaves: Leaves::Removed,
             counts: Counts::default(),
             kept: Vec::new(),
             reasons: Vec::new(),
@@ -138,6 +174,11 @@ impl Target {
     /// Makes the status no better than this one.
     pub fn worsen(&mut self, status: Status) {
         self.status = self.status.worse(status);
+    }
+
+    /// Files that left it.
+    pub fn gone(&self) -> u64 {
+        self.counts.get(self.leaves.counter())
     }
 
     /// Whether the policy has been carried out to its end, without any fault.
@@ -165,6 +206,14 @@ impl Target {
         self.counts.add(Counter::Errors, new);
         if new > 0 {
             self.worsen(Status::Warning);
+        }
+    }
+
+    /// So many more stayed for this reason.
+    pub fn keep(&mut self, why: &'static str, files: u64) {
+        match self.kept.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, n)) => *n += files,
+            None => self.kept.push((why, files)),
         }
     }
 

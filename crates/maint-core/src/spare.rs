@@ -1,0 +1,92 @@
+//! What is spared because somebody is using it.
+
+use crate::{
+    bundle::NameTemplate,
+    entry::Look,
+    fs::{Folder, HeldOpen, HeldOpenError, Locked},
+    retention::Kept,
+};
+use std::{ffi::CString, io};
+
+/// Which signs of use are heeded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spare {
+    /// Locks of other processes, on a file or on a folder above it.
+    pub locked: bool,
+    /// Other processes that hold a file open.
+    pub held_open: bool,
+    /// Names of lock files beside a file.
+    pub lock_files: Vec<NameTemplate>,
+}
+
+impl Default for Spare {
+    fn default() -> Self {
+        let lock_files = "{name}.lock".parse().into_iter().collect();
+        Self { locked: true, held_open: false, lock_files }
+    }
+}
+
+/// What other processes hold, at one moment.
+#[derive(Debug, Default)]
+pub struct InUse {
+    locked: Option<Locked>,
+    open: Option<HeldOpen>,
+}
+
+/// Why it is not known what others hold: then nothing may go.
+#[derive(Debug, thiserror::Error)]
+pub enum UseError {
+    /// The kernel's table of locks cannot be read.
+    #[error("what is locked cannot be seen (/proc/locks: {0}); spare = {{ locked = false }} does without")]
+    Locks(io::Error),
+    /// Not every process may be looked at.
+    #[error("what is held open cannot be seen: {0}")]
+    Open(#[from] HeldOpenError),
+}
+
+impl Spare {
+    /// Looks at what other processes hold now.
+    pub fn look(&self) -> Result<InUse, UseError> {
+        let locked = if self.locked { Some(Locked::now().map_err(UseError::Locks)?) } else { None };
+        let open = if self.held_open { Some(HeldOpen::now()?) } else { None };
+        Ok(InUse { locked, open })
+    }
+
+    /// Whether a name is that of a lock file.
+    pub fn is_lock_file(&self, name: &[u8]) -> bool {
+        self.lock_files.iter().any(|template| template.fits(name))
+    }
+
+    /// Whether a lock file lies beside a file now.
+    pub fn has_lock_file(&self, folder: &Folder, name: &[u8]) -> bool {
+        let there = |template: &NameTemplate| {
+            CString::new(template.beside(name)).is_ok_and(|lock| {
+                let cannot_be = [io::ErrorKind::NotFound, io::ErrorKind::InvalidFilename];
+                !folder.look(&lock).is_err_and(|error| cannot_be.contains(&error.kind()))
+            })
+        };
+        self.lock_files.iter().any(there)
+    }
+}
+
+impl InUse {
+    /// Why a file is spared, if it is.
+    pub fn keeps(&self, look: &Look) -> Option<Kept> {
+        let (device, inode) = (look.device, look.inode);
+        if self.locked.as_ref().is_some_and(|table| table.by(device, inode).is_some()) {
+            return Some(Kept::Locked);
+        }
+        self.open.as_ref().is_some_and(|table| table.by(device, inode).is_some()).then_some(Kept::HeldOpen)
+    }
+
+    /// Whether any lock is held anywhere: without one no folder need be asked about.
+    pub fn hold_folders(&self) -> bool {
+        self.locked.as_ref().is_some_and(|table| !table.is_empty())
+    }
+
+    /// Whether one of these folders is locked.
+    pub fn keeps_folder(&self, device: u64, mut inodes: impl Iterator<Item = u64>) -> bool {
+        let Some(table) = self.locked.as_ref() else { return false };
+        inodes.any(|inode| table.by(device, inode).is_some())
+    }
+}

@@ -1,0 +1,84 @@
+//! What must hold before anything of a target is looked at: no hold, the right volume, the marker.
+
+use maint_core::{
+    entry::Kind,
+    fs::{Mount, Root},
+    plan::Guard,
+    section::{FilesSection, VolumeSection},
+    text::shown_path,
+};
+use maint_run::Run;
+use std::{ffi::CString, path::Path};
+
+/// A condition that does not hold.
+pub(crate) struct Unmet {
+    /// The guard that can be lifted.
+    pub(crate) guard: &'static str,
+    /// What is wrong.
+    pub(crate) why: String,
+}
+
+/// The first condition of a root that does not hold, of those that were not lifted.
+pub(crate) fn check(run: &Run, section: &FilesSection, root: &Root, forced: &[String]) -> Result<(), Unmet> {
+    let lifted = |guard: &str| forced.iter().any(|name| name == guard);
+    if let Some(name) = section.guard.volume.as_deref().filter(|_| !lifted(Guard::VOLUME)) {
+        on_volume(run, name, root).map_err(|why| Unmet { guard: Guard::VOLUME, why })?;
+    }
+    if let Some(name) = section.guard.marker.as_deref().filter(|_| !lifted(Guard::MARKER)) {
+        has_marker(root, name).map_err(|why| Unmet { guard: Guard::MARKER, why })?;
+    }
+    Ok(())
+}
+
+fn on_volume(run: &Run, name: &str, root: &Root) -> Result<(), String> {
+    // The configuration's check has seen that there is one.
+    let Some(volume) = run.volume(name) else { return Err(format!("there is no [volume.{name}]")) };
+    let mount = mounted(name, volume)?;
+    let holds =
+        Mount::of(root).map_err(|error| format!("it cannot be told on which volume this lies: {error}"))?;
+    if holds.id != mount.id {
+        return Err(format!(
+            "this does not lie on volume {name} ({}), but on what is mounted at {}",
+            shown_path(&volume.path),
+            shown_path(&holds.point)
+        ));
+    }
+    Ok(())
+}
+
+/// The mount of a volume, if it is the right one.
+fn mounted(name: &str, volume: &VolumeSection) -> Result<Mount, String> {
+    let shown = shown_path(&volume.path);
+    let mount = Mount::at(&volume.path)
+        .map_err(|error| format!("volume {name} ({shown}) cannot be looked at: {error}"))?;
+    let mount = mount.ok_or_else(|| format!("volume {name} is not mounted at {shown}"))?;
+    if let Some(wanted) = &volume.uuid {
+        match mount.uuid() {
+            Ok(found) if found == *wanted => {}
+            Ok(found) => {
+                return Err(format!(
+                    "volume {name} at {shown} is another one: its UUID is {found}, not {wanted}"
+                ));
+            }
+            Err(error) => return Err(format!("it cannot be told whether {shown} is volume {name}: {error}")),
+        }
+    }
+    Ok(mount)
+}
+
+fn has_marker(root: &Root, name: &str) -> Result<(), String> {
+    let shown = root.shown();
+    let looked = CString::new(name).map_err(std::io::Error::from).and_then(|name| root.top().look(&name));
+    match looked {
+        Ok(look) if look.kind == Kind::File => Ok(()),
+        Ok(_) => Err(format!("the marker {name} in {shown} is not a file")),
+        Err(error) => Err(format!("the marker {name} is not in {shown}: {error}")),
+    }
+}
+
+/// What speaks against writing to a folder: a volume above it that is not mounted would be filled in on
+/// the disk below.
+pub(crate) fn may_write(run: &Run, to: &Path) -> Result<(), String> {
+    let mut above = run.volumes().filter(|(_, volume)| to.starts_with(&volume.path));
+    above.try_for_each(|(name, volume)| mounted(name, volume).map(drop))
+}
