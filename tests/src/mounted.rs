@@ -30,6 +30,26 @@ impl Mounted {
         mount(&["-o", "loop", image.to_str().unwrap()], at)
     }
 
+    /// A fresh filesystem of another kind, as `mkfs.KIND` makes it.
+    pub fn of_kind(kind: &str, at: &Path, mib: u64) -> Self {
+        let image = at.with_extension("img");
+        std::fs::File::create(&image).unwrap().set_len(mib << 20).unwrap();
+        run(Command::new(format!("mkfs.{kind}")).args(["-q", "-f"]).arg(&image));
+        mount(&["-o", "loop", image.to_str().unwrap()], at)
+    }
+
+    /// Its UUID, as blkid says it.
+    pub fn uuid(&self) -> String {
+        let image = self.at.with_extension("img");
+        let told = Command::new("blkid").args(["-o", "value", "-s", "UUID"]).arg(image).output().unwrap();
+        String::from_utf8(told.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Takes it away now, even from under who uses it.
+    pub fn unmount(&self) {
+        run(Command::new("umount").arg("-l").arg(&self.at));
+    }
+
     /// Where.
     pub fn at(&self) -> &Path {
         &self.at

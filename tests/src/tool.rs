@@ -58,6 +58,16 @@ impl Tool {
         Self::new("prune-images").arg("-c").arg(config)
     }
 
+    /// `prune-images` at another moment: the build that takes its time from the environment. `tests/run`
+    /// makes it.
+    pub fn prune_at(config: &Path, now: i64, synchronised: bool) -> Self {
+        Self::wrapped("injected/prune-images", &[])
+            .env("MAINT_TEST_NOW", now.to_string())
+            .env("MAINT_TEST_SYNCHRONISED", if synchronised { "yes" } else { "no" })
+            .arg("-c")
+            .arg(config)
+    }
+
     /// One more word.
     #[must_use]
     pub fn arg(mut self, word: impl AsRef<OsStr>) -> Self {

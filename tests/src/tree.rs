@@ -63,6 +63,21 @@ impl Tree {
         self
     }
 
+    /// A section of prune-images for this tree.
+    pub fn section(&self, name: &str, keys: &str) -> String {
+        format!("[files.{name}]\npath = {:?}\n{keys}\n", self.root)
+    }
+
+    /// The names of all files below, in order, without what is private to the tools.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = crate::files_older_than(&self.root, &[], i64::MIN)
+            .into_iter()
+            .map(|path| path.strip_prefix(&self.root).unwrap().to_string_lossy().into_owned())
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Whether a name is there, whatever it is.
     pub fn has(&self, name: impl AsRef<[u8]>) -> bool {
         self.path(name).symlink_metadata().is_ok()

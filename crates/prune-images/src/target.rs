@@ -210,7 +210,7 @@ impl<'a> Job<'a> {
         let stop = || signals::asked_to_stop() || !go_on();
         let pace = |files, bytes| self.pace.wait(files, bytes);
         let (at_once, scope) = (self.pace.at_once(), self.scope(&stop));
-        let what = CarryOut { scope, plan: &plan, act, pace: &pace, at_once };
+        let what = CarryOut { scope, plan: &plan, in_use, act, pace: &pace, at_once };
         let outcome = self.watched(|| carry_out(&what));
         self.note_outcome(done, &plan, outcome, frees);
         note_interruption(done);

@@ -4,6 +4,7 @@
 use super::{
     Errors, Scope, Together,
     leave::{Leave, Leaving, Settled},
+    look::spared,
 };
 use crate::{
     entry::Look,
@@ -29,6 +30,8 @@ pub struct CarryOut<'a> {
     pub scope: Scope<'a>,
     /// By which plan.
     pub plan: &'a Approved,
+    /// What was in use when the survey counted: it is not part of the plan.
+    pub in_use: &'a InUse,
     /// Whether to show or to act.
     pub act: Act<'a>,
     /// Asked before each batch, with its files and bytes: it may wait, and what it answers no to stays.
@@ -307,6 +310,9 @@ impl Visitor for Actor<'_> {
             &mut errors,
             |met: &Together<'_, '_>| {
                 let Verdict::Remove(why) = plan.judge(&met.subject) else { return };
+                if spared(self.what.in_use, &self.what.scope, folder, block, met).is_some() {
+                    return;
+                }
                 let bytes = met.files.iter().map(|seen| seen.look.allocated).sum();
                 if self.allowance.take(met.files.len() as u64, bytes) {
                     let (leader, companions) = (met.files.len() - 1, met.files.iter().enumerate());
@@ -412,7 +418,7 @@ impl Actor<'_> {
         let bytes = batch.files.iter().map(|doomed| doomed.look.allocated).sum();
         match &self.what.act {
             Act::Show(show) => {
-                self.show(hand, folder, batch, inodes, *show);
+                self.show(hand, batch, *show);
                 0
             }
             Act::Remove { leave: Leave::Archive(archive), .. } => {
@@ -436,30 +442,11 @@ impl Actor<'_> {
         go
     }
 
-    fn show(
-        &self,
-        hand: &mut Hand,
-        folder: &Folder,
-        batch: &Batch<'_>,
-        inodes: &dyn Fn() -> Vec<u64>,
-        show: &(dyn Fn(&[u8], &Doomed<'_>) + Sync),
-    ) {
-        if let Err(halt) = self.look_who_uses(hand) {
-            return self.halt(hand, halt);
-        }
-        let mut rest = batch.files;
-        while !rest.is_empty() {
-            let (bundle, later) = rest.split_at(bundle_end(rest));
-            rest = later;
-            if let Some(why) = self.in_use(hand, folder, bundle, inodes) {
-                hand.outcome.spared.add_many(why, bundle.len() as u64);
-                continue;
-            }
-            for doomed in bundle {
-                show(batch.folder, doomed);
-                hand.outcome.gone.add(&doomed.look, self.links.frees(&doomed.look));
-                hand.outcome.by_reason[doomed.why.kind()] += 1;
-            }
+    fn show(&self, hand: &mut Hand, batch: &Batch<'_>, show: &(dyn Fn(&[u8], &Doomed<'_>) + Sync)) {
+        for doomed in batch.files {
+            show(batch.folder, doomed);
+            hand.outcome.gone.add(&doomed.look, self.links.frees(&doomed.look));
+            hand.outcome.by_reason[doomed.why.kind()] += 1;
         }
     }
 

@@ -200,7 +200,7 @@ impl Work for Counting<'_> {
 }
 
 /// Why all of these are spared although the rules let them go.
-fn spared(
+pub(super) fn spared(
     in_use: &InUse,
     scope: &Scope<'_>,
     folder: &Folder,
