@@ -334,7 +334,14 @@ impl<'a> Job<'a> {
         done.counts.set(Counter::BytesSelected, survey.condemned.size);
         done.counts.set(Counter::BytesToFree, if frees { survey.condemned.frees } else { 0 });
         done.kept = survey.kept.iter().map(|(why, n)| (why.word(), n)).collect();
-        done.by_pattern = self.select.headings().into_iter().zip(survey.by_pattern.iter().copied()).collect();
+        let counts = self.select.headings().into_iter().zip(survey.by_pattern.iter().copied());
+        // A companion may match a pattern of its own and is counted there.
+        let patterns = self.section.patterns.len().max(1);
+        done.by_pattern = counts
+            .enumerate()
+            .filter(|(n, (_, files))| *n < patterns || *files > 0)
+            .map(|(_, count)| count)
+            .collect();
         done.span = survey.oldest.zip(survey.newest);
         if looked.other_mounts > 0 {
             let folders = count(looked.other_mounts, "folder");
