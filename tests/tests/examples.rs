@@ -142,7 +142,9 @@ fn cron_lines(text: &str) -> Vec<(&str, &str, &str)> {
 
 #[test]
 fn every_cron_line_is_quiet_and_gentle() {
-    for file in ["cron.d/maint", "deploy/examples/incident-recorder/cron"] {
+    for file in
+        ["cron.d/maint", "deploy/examples/incident-recorder/cron", "deploy/examples/camera-station/cron"]
+    {
         let text = shipped(file);
         assert!(
             text.ends_with('\n') && text.contains("\nSHELL=/bin/sh\n") && text.contains("\nPATH="),

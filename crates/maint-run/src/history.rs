@@ -94,8 +94,19 @@ pub(crate) struct PastRun {
     pub(crate) trigger: String,
     /// How it ended.
     pub(crate) status: String,
-    /// Its sections, and the files each removed and the bytes that came free.
-    pub(crate) targets: Vec<(String, u64, u64)>,
+    /// Its sections.
+    pub(crate) targets: Vec<PastWork>,
+}
+
+/// What a run did to a section.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PastWork {
+    /// Its name.
+    pub(crate) name: String,
+    /// Files removed, moved and archived.
+    pub(crate) gone: [u64; 3],
+    /// Bytes that came free.
+    pub(crate) freed: u64,
 }
 
 /// What a history remembers last of a section.
@@ -214,11 +225,14 @@ impl History {
         let mut query = self
             .db
             .prepare("SELECT id, started, seconds, trigger, status FROM runs ORDER BY id DESC LIMIT ?")?;
-        let mut targets = self.db.prepare(
-            "SELECT name, coalesce((SELECT value FROM numbers WHERE target_id = t.id AND word = 'files_deleted'), 0),
-                    coalesce((SELECT value FROM numbers WHERE target_id = t.id AND word = 'bytes_freed'), 0)
-             FROM targets t WHERE run_id = ? ORDER BY id",
-        )?;
+        let number = |word: &str| {
+            format!("coalesce((SELECT value FROM numbers WHERE target_id = t.id AND word = '{word}'), 0)")
+        };
+        let numbers =
+            ["files_deleted", "files_moved", "files_archived", "bytes_freed"].map(number).join(", ");
+        let mut targets = self
+            .db
+            .prepare(&format!("SELECT name, {numbers} FROM targets t WHERE run_id = ? ORDER BY id"))?;
         let rows = query.query_map([runs], |row| {
             let run: i64 = row.get(0)?;
             Ok((
@@ -234,8 +248,10 @@ impl History {
         })?;
         rows.map(|row| {
             let (run, mut past) = row?;
-            let of_run =
-                targets.query_map([run], |row| Ok((row.get(0)?, whole(row.get(1)?), whole(row.get(2)?))))?;
+            let of_run = targets.query_map([run], |row| {
+                let gone = [whole(row.get(1)?), whole(row.get(2)?), whole(row.get(3)?)];
+                Ok(PastWork { name: row.get(0)?, gone, freed: whole(row.get(4)?) })
+            })?;
             past.targets = of_run.collect::<rusqlite::Result<_>>()?;
             Ok(past)
         })

@@ -7,10 +7,10 @@ use crate::{
     clock_guard::{self, Witnesses},
     config::{Config, Faults, Named, Source},
     exit::Status,
-    history::History,
+    history::{History, PastWork},
     hold, logging, metrics,
     places::{Places, Surroundings, make_folder},
-    report::{self, Failure, Report, Target, Trigger},
+    report::{self, Failure, Leaves, Report, Target, Trigger},
     screen, signals,
 };
 use maint_core::{
@@ -364,10 +364,14 @@ impl Run {
                         "{at}  {:<8} {:<7} {:>7.1} s",
                         past.status, past.trigger, past.seconds
                     );
-                    for (name, files, freed) in past.targets {
+                    for PastWork { name, gone, freed } in past.targets {
+                        let ways = [Leaves::Removed, Leaves::Moved, Leaves::Archived].map(Leaves::word);
+                        let done = gone.into_iter().zip(ways).filter(|(files, _)| *files > 0);
+                        let done: Vec<String> =
+                            done.map(|(files, way)| format!("{} {way}", count(files, "file"))).collect();
+                        let done = if done.is_empty() { "nothing".to_owned() } else { done.join(", ") };
                         let freed = ByteSize::from_bytes(freed);
-                        let _ =
-                            writeln!(text, "    {name:<20} {} removed, {freed} freed", count(files, "file"));
+                        let _ = writeln!(text, "    {name:<20} {done}, {freed} freed");
                     }
                 }
             }
