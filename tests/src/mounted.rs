@@ -17,6 +17,11 @@ impl Mounted {
         mount(&["-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs"], at)
     }
 
+    /// A tmpfs with so many inodes.
+    pub fn with_inodes(at: &Path, inodes: usize) -> Self {
+        mount(&["-t", "tmpfs", "-o", &format!("nr_inodes={inodes}"), "tmpfs"], at)
+    }
+
     /// The folder `from` once more.
     pub fn bind(from: &Path, at: &Path) -> Self {
         mount(&["--bind", from.to_str().unwrap()], at)

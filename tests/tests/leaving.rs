@@ -357,6 +357,31 @@ fn a_full_disk_makes_no_archive_and_costs_nothing() {
     assert_eq!(String::from_utf8(left.stdout).unwrap(), "", "and leaves nothing behind");
 }
 
+#[test]
+fn without_an_inode_left_files_still_go_and_none_is_lost() {
+    let scratch = Scratch::new();
+    let from = Mounted::with_inodes(&scratch.folder("from"), 60);
+    let there = Mounted::with_inodes(&scratch.folder("there"), 12);
+    let tree = Tree::at(&from.at().join("tree"));
+    let names: Vec<String> = (0..30).map(|n| format!("f{n:02}")).collect();
+    fs::create_dir(tree.root()).unwrap();
+    put_all(&tree, &names, 100);
+    // The last inodes of the source are taken, so that no private folder can be made.
+    let mut fillers = 0;
+    while fs::write(from.at().join(format!("filler{fillers}")), "").is_ok() {
+        fillers += 1;
+    }
+    let place = there.at().join("to");
+    let config = scratch.config(&tree.section("a", &to("move-to", &place)));
+    Tool::prune(&config).exits(1).says("No space left on device").says("unclaimed");
+    let moved = Tree::at(&place);
+    all_there(&names, 100, &tree, &moved, "no inode");
+    assert!(moved.names().len() > 3 && !tree.names().is_empty(), "{:?}", moved.names());
+    let config = scratch.config(&tree.section("a", "max-age = '1d'"));
+    Tool::prune(&config).exits(0);
+    assert!(tree.names().is_empty());
+}
+
 /// A producer appends to, replaces, renames and touches files while they leave.
 #[test]
 fn what_a_writer_does_meanwhile_is_not_lost() {
