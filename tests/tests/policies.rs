@@ -127,7 +127,7 @@ fn counts_sizes_and_floors_are_those_of_a_sorted_list() {
 
 /// The calendar as GNU date knows it.
 fn periods(format: &str, moments: &[i64], zone: &str) -> Vec<String> {
-    let lines: String = moments.iter().map(|at| format!("@{at}\n")).collect();
+    let lines = moments.iter().map(|at| format!("@{at}")).collect::<Vec<_>>().join("\n");
     let scratch = Scratch::new();
     let file = scratch.file("moments", &lines);
     let told =

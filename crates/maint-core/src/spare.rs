@@ -8,8 +8,9 @@ use crate::{
 };
 use std::{ffi::CString, io};
 
-/// Which signs of use are heeded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Which signs of use are heeded: the keys of `spare = { … }`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Spare {
     /// Locks of other processes, on a file or on a folder above it.
     pub locked: bool,

@@ -12,7 +12,7 @@ use maint_core::{
     retention::{Kept, Policy, Present},
     section::{EmptyFolders, FilesSection, ThenValue},
     select::Select,
-    spare::{InUse, Spare},
+    spare::InUse,
     text::{count, joined, printable, shown_path},
 };
 use maint_run::{
@@ -71,7 +71,6 @@ struct Job<'a> {
     section: &'a FilesSection,
     policy: Policy,
     select: Select,
-    spare: Spare,
     root: Root,
     pace: Pace,
     progress: Progress,
@@ -88,7 +87,6 @@ impl<'a> Job<'a> {
             section,
             policy: section.policy(),
             select: section.select(),
-            spare: section.spare(),
             root,
             pace: Pace::of(&section.limit),
             progress: Progress::default(),
@@ -179,7 +177,7 @@ impl<'a> Job<'a> {
     }
 
     fn look_who_uses(&self, done: &mut Target) -> Result<InUse, Ended> {
-        self.spare.look().map_err(|error| {
+        self.section.spare.look().map_err(|error| {
             done.note(Status::Refused, chain(&error));
             Ended
         })
@@ -190,7 +188,7 @@ impl<'a> Job<'a> {
         Scope {
             root: &self.root,
             select: &self.select,
-            spare: &self.spare,
+            spare: &self.section.spare,
             workers,
             stop,
             progress: &self.progress,

@@ -3,7 +3,8 @@
 use maint_core::{
     plan::Guard,
     retention::SettleBy,
-    section::{EmptyFolders, FilesSection, LimitValue, Rate, SpareSection, ThenValue},
+    section::{EmptyFolders, FilesSection, LimitValue, Rate, ThenValue},
+    spare::Spare,
     text::{count, grouped, shown_path},
 };
 use maint_run::config::Named;
@@ -46,10 +47,10 @@ fn notes(section: &FilesSection) -> Vec<String> {
     let depth = section.select().max_depth;
     note(depth.is_some(), format!("levels entered: {}", depth.unwrap_or(0)));
     note(section.empty_folders == EmptyFolders::Keep, "keeps empty folders".to_owned());
-    let SpareSection { locked, held_open, lock_files } = &section.spare;
+    let Spare { locked, held_open, lock_files } = &section.spare;
     note(!locked, "heeds no locks".to_owned());
     note(*held_open, "spares what is held open".to_owned());
-    let usual = SpareSection::default().lock_files;
+    let usual = Spare::default().lock_files;
     let names: Vec<String> = lock_files.iter().map(ToString::to_string).collect();
     note(
         *lock_files != usual,

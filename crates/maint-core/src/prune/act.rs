@@ -493,20 +493,9 @@ impl Actor<'_> {
         hand.in_use = self.what.scope.spare.look()?;
         Ok(())
     }
-
-    /// Why a bundle is spared, by what the hand knows and by the lock files that lie there now.
-    pub(super) fn in_use(
-        &self,
-        hand: &Hand,
-        folder: &Folder,
-        bundle: &[Doomed<'_>],
-        inodes: &dyn Fn() -> Vec<u64>,
-    ) -> Option<Kept> {
-        in_use(&hand.in_use, self.what.scope.spare, folder, bundle, inodes)
-    }
 }
 
-/// Why a bundle is spared.
+/// Why a bundle is spared, by what is known of others and by the lock files that lie there now.
 pub(super) fn in_use(
     others: &InUse,
     spare: &crate::spare::Spare,

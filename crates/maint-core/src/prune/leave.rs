@@ -2,7 +2,7 @@
 
 use super::{
     Archive, Batch, Doomed, Fate,
-    act::{Actor, Halt, Hand, bundle_end},
+    act::{Actor, Halt, Hand, bundle_end, in_use},
 };
 use crate::{
     bundle::stem,
@@ -202,8 +202,8 @@ impl Leaving<'_, '_> {
                 Err(error) => return Err(self.failed(hand, "look at", doomed, error)),
             }
         }
-        self.actor
-            .in_use(hand, self.folder, bundle.files, self.inodes)
+        let spare = self.actor.what.scope.spare;
+        in_use(&hand.in_use, spare, self.folder, bundle.files, self.inodes)
             .map_or(Ok(()), |why| Err(Stays::InUse(why)))
     }
 

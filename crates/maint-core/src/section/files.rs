@@ -60,7 +60,7 @@ pub struct FilesSection {
     pub settle_by: SettleBy,
     /// What is spared because it is in use.
     #[serde(default)]
-    pub spare: SpareSection,
+    pub spare: Spare,
     /// Where files go.
     #[serde(default)]
     pub then: ThenValue,
@@ -100,25 +100,6 @@ pub struct GuardSection {
     pub marker: Option<String>,
     /// The largest share of the files that one run may remove.
     pub max_share: Option<Share>,
-}
-
-/// The keys of `spare = { … }`.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct SpareSection {
-    /// What another process has locked.
-    pub locked: bool,
-    /// What another process holds open.
-    pub held_open: bool,
-    /// What has such a name beside it.
-    pub lock_files: Vec<NameTemplate>,
-}
-
-impl Default for SpareSection {
-    fn default() -> Self {
-        let Spare { locked, held_open, lock_files } = Spare::default();
-        Self { locked, held_open, lock_files }
-    }
 }
 
 /// What becomes of a folder that a run has emptied.
@@ -161,7 +142,7 @@ impl FilesSection {
             thin: None,
             settle: Self::SETTLE,
             settle_by: SettleBy::Mtime,
-            spare: SpareSection::default(),
+            spare: Spare::default(),
             then: ThenValue::Delete,
             recursive: None,
             max_depth: None,
@@ -212,12 +193,6 @@ impl FilesSection {
     pub fn guard(&self) -> Guard {
         let share = self.guard.max_share.unwrap_or(Guard::DEFAULT_SHARE);
         Guard { max_share: if self.remove_all { None } else { Some(share) } }
-    }
-
-    /// What is spared.
-    pub fn spare(&self) -> Spare {
-        let SpareSection { locked, held_open, lock_files } = self.spare.clone();
-        Spare { locked, held_open, lock_files }
     }
 
     /// How much one run may let go.

@@ -7,7 +7,7 @@ mod files;
 mod values;
 mod volume;
 
-pub use files::{EmptyFolders, FilesSection, GuardSection, SpareSection, check_root_path};
+pub use files::{EmptyFolders, FilesSection, GuardSection, check_root_path};
 pub use values::{AgeByValue, KeepNewestValue, KeepValue, LimitValue, Patterns, Rate, ThenValue, ThinValue};
 pub use volume::VolumeSection;
 
