@@ -1,10 +1,16 @@
 /* Makes the tree that the contenders prune:
  *
- *     tree [--refill] many|flat DIR FILES FOLDERS
+ *     tree [--refill] many|flat|hashed|named DIR FILES FOLDERS NOW
  *
  * FILES files of one byte lie in DIR itself (flat, where FOLDERS is 1) or spread over so many folders in
- * it (many). Every other file is 10 days old, the rest is one hour old. --refill makes only the old ones
- * that are missing. Two threads do the work, in portions.
+ * it. NOW, in seconds since 1970, is the moment their times count from, so that a refilled tree has the
+ * same ones.
+ *
+ *     many, flat  every other file is 10 days old, the rest is one hour old
+ *     hashed      between an hour and 30 days old, whatever the folder and the place in it
+ *     named       all an hour old; the names begin with their times, none before yesterday
+ *
+ * --refill makes only what a contender may have removed. Two threads do the work, in portions.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -13,6 +19,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,26 +30,55 @@
 enum { THREADS = 2, PORTION = 1000, HOUR = 3600, DAY = 24 * HOUR };
 static const time_t FIRST_PICTURE = 1795230245; /* 2026-11-21 03:04:05 UTC */
 
-static bool refill, flat;
+enum shape { MANY, FLAT, HASHED, NAMED };
+static const char *const SHAPES[] = {"many", "flat", "hashed", "named"};
+
+static bool refill;
+static enum shape shape;
 static long files, folders;
 static int root;
 static time_t now;
 static atomic_long next_portion;
 
-static bool is_old(long file)
+/* Whether no contender removes it. */
+static bool stays(long file)
 {
-    return file % 2 == 0;
+    return shape == NAMED || (shape != HASHED && file % 2 == 1);
 }
 
-/* The name below the root, as an image station would give it: a picture every two seconds. */
+/* A number that has nothing to do with the file's own: SplitMix64. */
+static uint64_t hash(long file)
+{
+    uint64_t x = ((uint64_t)file + 1) * 0x9e3779b97f4a7c15;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+    return x ^ (x >> 31);
+}
+
+static struct timespec time_of(long file)
+{
+    if (shape == HASHED) {
+        /* To the microsecond, so that hardly two are equal and a double can still tell them apart. */
+        uint64_t age = hash(file) % (uint64_t)((30 * DAY - HOUR) * 1000000L);
+        time_t seconds = (time_t)(age / 1000000);
+        return (struct timespec){.tv_sec = now - HOUR - seconds, .tv_nsec = (long)(age % 1000000) * 1000};
+    }
+    return (struct timespec){.tv_sec = now - (stays(file) ? HOUR : 10 * DAY)};
+}
+
+/* The name below the root, as an image station would give it: a picture every two seconds, or as many as
+ * there must be in a day. */
 static void name_of(long file, char *name, size_t size)
 {
     char when[32];
     struct tm parts;
-    time_t taken = FIRST_PICTURE + 2 * file;
-    strftime(when, sizeof when, "%Y%m%d-%H%M%S", gmtime_r(&taken, &parts));
-    if (flat)
+    time_t taken = shape == NAMED ? now - DAY + file * (DAY - HOUR) / files : FIRST_PICTURE + 2 * file;
+    gmtime_r(&taken, &parts);
+    strftime(when, sizeof when, shape == NAMED ? "%Y%m%d_%H%M%S" : "%Y%m%d-%H%M%S", &parts);
+    if (shape == FLAT)
         snprintf(name, size, "cam_%s_%07ld.jpg", when, file);
+    else if (shape == NAMED)
+        snprintf(name, size, "station-%05ld/%s_%07ld.jpg", file * folders / files, when, file);
     else
         snprintf(name, size, "station-%05ld/cam_%s_%07ld.jpg", file * folders / files, when, file);
 }
@@ -54,8 +90,7 @@ static void make(long file)
     int fd = openat(root, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0 && errno == EEXIST && refill)
         return;
-    time_t touched = now - (is_old(file) ? 10 * DAY : HOUR);
-    struct timespec times[2] = {{.tv_sec = touched}, {.tv_sec = touched}};
+    struct timespec times[2] = {time_of(file), time_of(file)};
     if (fd < 0 || write(fd, "x", 1) != 1 || futimens(fd, times) < 0 || close(fd) < 0)
         err(1, "%s", name);
 }
@@ -67,7 +102,7 @@ static void *work(void *unused)
         if (begin >= files)
             return unused;
         for (long file = begin; file < begin + PORTION && file < files; file++)
-            if (is_old(file) || !refill)
+            if (!refill || !stays(file))
                 make(file);
     }
 }
@@ -76,12 +111,14 @@ int main(int argc, char **argv)
 {
     refill = argc > 1 && strcmp(argv[1], "--refill") == 0;
     char **arg = argv + 1 + refill;
-    if (argc - 1 - refill != 4)
-        errx(2, "usage: tree [--refill] many|flat DIR FILES FOLDERS");
-    flat = strcmp(arg[0], "flat") == 0;
+    if (argc - 1 - refill != 5)
+        errx(2, "usage: tree [--refill] many|flat|hashed|named DIR FILES FOLDERS NOW");
+    while (shape <= NAMED && strcmp(arg[0], SHAPES[shape]) != 0)
+        shape++;
     files = atol(arg[2]);
     folders = atol(arg[3]);
-    if ((!flat && strcmp(arg[0], "many") != 0) || folders < 1 || files < folders || (flat && folders != 1))
+    now = atol(arg[4]);
+    if (shape > NAMED || folders < 1 || files < folders || (shape == FLAT && folders != 1))
         errx(2, "no such tree");
 
     if (mkdir(arg[1], 0755) < 0 && !refill)
@@ -89,14 +126,13 @@ int main(int argc, char **argv)
     root = open(arg[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (root < 0)
         err(1, "%s", arg[1]);
-    for (long folder = 0; !flat && !refill && folder < folders; folder++) {
+    for (long folder = 0; shape != FLAT && folder < folders; folder++) {
         char name[32];
         snprintf(name, sizeof name, "station-%05ld", folder);
-        if (mkdirat(root, name, 0755) < 0)
+        if (mkdirat(root, name, 0755) < 0 && !(refill && errno == EEXIST))
             err(1, "%s", name);
     }
 
-    now = time(NULL);
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++)
         if (pthread_create(&threads[i], NULL, work, NULL) != 0)

@@ -298,6 +298,21 @@ fn targets_that_would_fight_are_a_fault_of_the_configuration() {
         ),
         (tree.section("a", &to(&other)) + &other.section("b", &to(&tree)), "ring"),
         (tree.section("a", &to(&live)), "leads back into path"),
+        (
+            tree.section("a", "max-age = '9d'\nmatch = ['*.jpg']\nwith = ['{stem}.json']")
+                + &tree.section("b", "max-age = '1d'\nmatch = ['*.json']"),
+            "judges the same files",
+        ),
+        (
+            tree.section("a", "max-age = '9d'\nmatch = ['*.jpg']\nwith = ['{stem}.json']")
+                + &tree.section("b", "max-age = '9d'\nmatch = ['*.png']\nwith = ['{stem}.json']"),
+            "judges the same files",
+        ),
+        (
+            tree.section("a", &to(&Tree::at(&other.path("in"))))
+                + &other.section("b", &to(&Tree::at(&tree.path("in")))),
+            "ring",
+        ),
         (tree.section("a", "max-age = '1d'\nguard.volume = 'ssd'"), "there is no [volume.ssd]"),
     ] {
         let config = scratch.config(&sections);
@@ -318,6 +333,22 @@ fn targets_that_would_fight_are_a_fault_of_the_configuration() {
     ] {
         Tool::prune(&scratch.config(&sections)).arg("--check-config").exits(0);
     }
+}
+
+#[test]
+fn two_names_of_one_folder_are_one_folder() {
+    let scratch = Scratch::new();
+    let tree = Tree::at(&scratch.folder("data/live")).file("old", days(9));
+    std::os::unix::fs::symlink(scratch.path().join("data"), scratch.path().join("link")).unwrap();
+    let again = Tree::at(&scratch.path().join("link/live"));
+    let config =
+        scratch.config(&(tree.section("a", "max-age = '1d'") + &again.section("b", "max-age = '30d'")));
+    Tool::prune(&config)
+        .exits(3)
+        .warns("by the folders that its paths lead to")
+        .warns("judges the same files");
+    Tool::prune(&config).arg("b").exits(3);
+    assert!(tree.has("old"));
 }
 
 #[test]

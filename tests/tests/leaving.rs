@@ -227,6 +227,11 @@ fn an_error_at_every_step_loses_nothing() {
             let kept = if then == "move-to" { Tree::at(&place) } else { archived(&place, &scratch) };
             all_there(&names, 40_000, &tree, &kept, &when);
             no_half_bundle(&tree, &when);
+            let names_left = tree.names();
+            for stem in ["a.", "b."] {
+                let left = names_left.iter().filter(|name| name.starts_with(stem)).count();
+                assert!(left != 1, "{when}: half of {stem} stays");
+            }
             worked += usize::from(done.code == Some(0));
             failed += usize::from(done.code != Some(0));
             Tool::prune(&config).exits(0);
@@ -337,6 +342,119 @@ fn an_archive_is_what_went() {
         let audit = fs::read_to_string(scratch.path().join("audit.jsonl")).unwrap();
         assert_eq!(audit.matches("\"event\":\"archived\"").count(), 400);
     }
+}
+
+#[test]
+fn a_destination_that_is_the_root_by_another_name_is_refused() {
+    for then in ["move-to", "archive-to"] {
+        let scratch = Scratch::new();
+        let tree = Tree::at(&scratch.folder("data/live")).file("old", days(9)).file("sub/old", days(9));
+        let other_door = Mounted::bind(tree.root(), &scratch.folder("door"));
+        std::os::unix::fs::symlink(scratch.path().join("data"), scratch.path().join("link")).unwrap();
+        let linked = scratch.path().join("link/live");
+        for place in
+            [other_door.at().to_owned(), other_door.at().join("sub"), linked.clone(), linked.join("new")]
+        {
+            let config = scratch.config(&tree.section("a", &to(then, &place)));
+            let done = Tool::prune(&config).run();
+            assert!(matches!(done.code, Some(3 | 4)), "{}: {}{}", place.display(), done.stdout, done.stderr);
+            assert!(tree.has("old") && tree.has("sub/old"), "{}", place.display());
+        }
+    }
+}
+
+#[test]
+fn an_unmounted_volume_is_not_filled_through_a_link() {
+    let scratch = Scratch::new();
+    let tree = Tree::at(&scratch.folder("tree")).file("old", days(9));
+    let volume = scratch.folder("volume");
+    std::os::unix::fs::symlink(&volume, scratch.path().join("link")).unwrap();
+    let sections = format!("[volume.ssd]\npath = {volume:?}\n")
+        + &tree.section("a", &to("move-to", &scratch.path().join("link/to")));
+    Tool::prune(&scratch.config(&sections)).exits(4).says("volume ssd is not mounted");
+    assert!(tree.has("old") && fs::read_dir(&volume).unwrap().next().is_none());
+}
+
+/// Runs with every fsync slowed down, and appends to a file while it waits.
+fn appended_meanwhile(then: &str, keys: &str, names: &[&str]) -> (Scratch, Tree, Option<Mounted>) {
+    let scratch = Scratch::new();
+    let (place, mounted) = destination(&scratch, true);
+    let tree = Tree::at(&scratch.folder("tree"));
+    for name in names {
+        put(&tree, name, days(9), 1000);
+    }
+    let config = scratch.config(&tree.section("a", &(to(then, &place) + keys)));
+    let mut open = fs::OpenOptions::new().append(true).open(tree.path(names[0])).unwrap();
+    let strace = ["strace", "-f", "-o", "/dev/null", "-e", "inject=fsync:delay_enter=700000"];
+    let mut child = Tool::wrapped("prune-images", &strace).arg("-c").arg(&config).args("--workers 1").start();
+    std::thread::sleep(Duration::from_millis(1200));
+    std::io::Write::write_all(&mut open, b"FRESH").unwrap();
+    child.wait().unwrap();
+    (scratch, tree, mounted)
+}
+
+#[test]
+fn what_is_appended_while_a_copy_is_made_durable_stays() {
+    for then in ["move-to", "archive-to"] {
+        let (_scratch, tree, _mounted) = appended_meanwhile(then, "", &["a.jpg"]);
+        let stayed = fs::read(tree.path("a.jpg")).unwrap_or_default();
+        assert!(stayed.ends_with(b"FRESH"), "{then}");
+    }
+}
+
+#[test]
+fn a_bundle_of_which_one_file_changed_is_not_split() {
+    for then in ["move-to", "archive-to"] {
+        let keys = "match = ['*.jpg']\nwith = ['{stem}.json']";
+        let (_scratch, tree, _mounted) =
+            appended_meanwhile(then, keys, &["a.jpg", "a.json", "b.jpg", "b.json"]);
+        assert!(tree.has("a.jpg") && tree.has("a.json"), "{then}: {:?}", tree.names());
+    }
+}
+
+#[test]
+fn a_numbered_copy_is_not_made_twice_after_a_kill() {
+    for step in 1..=3 {
+        let scratch = Scratch::new();
+        let (place, _mounted) = destination(&scratch, true);
+        let there = Tree::at(&place).sized("a.jpg", days(1), 3).sized("a.json", days(1), 4);
+        let tree = Tree::at(&scratch.folder("tree"));
+        for name in ["a.jpg", "a.json"] {
+            put(&tree, name, days(9), 1000);
+        }
+        let keys = to("move-to", &place) + "match = ['*.jpg']\nwith = ['{stem}.json']";
+        let config = scratch.config(&tree.section("a", &keys));
+        let inject = format!("inject=unlinkat:signal=SIGKILL:when={step}");
+        let strace = ["strace", "-f", "-o", "/dev/null", "-e", &inject];
+        Tool::wrapped("prune-images", &strace).arg("-c").arg(&config).run();
+        Tool::prune(&config).exits(0);
+        assert_eq!(there.names(), ["a-1.jpg", "a-1.json", "a.jpg", "a.json"], "killed at unlink {step}");
+        assert!(tree.names().is_empty());
+    }
+}
+
+#[test]
+fn the_longest_name_finds_a_free_one_too() {
+    let scratch = Scratch::new();
+    let (place, _mounted) = destination(&scratch, false);
+    let long = "n".repeat(251) + ".jpg";
+    let there = Tree::at(&place).sized(&long, days(1), 3);
+    let tree = Tree::at(&scratch.folder("tree"));
+    put(&tree, &long, days(9), 10);
+    Tool::prune(&scratch.config(&tree.section("a", &to("move-to", &place)))).exits(0);
+    assert_eq!(there.names(), ["n".repeat(249) + "-1.jpg", long]);
+}
+
+#[test]
+fn folders_that_an_archive_emptied_go_too() {
+    let scratch = Scratch::new();
+    let (place, _mounted) = destination(&scratch, false);
+    let tree =
+        Tree::at(&scratch.folder("tree")).file("a/b/old", days(9)).file("a/c/old", days(9)).file("new", 0);
+    Tool::prune(&scratch.config(&tree.section("a", &to("archive-to", &place))))
+        .exits(0)
+        .says("3 empty folders");
+    assert!(!tree.has("a"));
 }
 
 #[test]

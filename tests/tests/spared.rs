@@ -114,6 +114,33 @@ fn a_lock_file_beside_keeps() {
 }
 
 #[test]
+fn a_lock_file_does_not_go_before_what_it_locks() {
+    let scratch = Scratch::new();
+    let tree =
+        (0..20).fold(Tree::at(&scratch.folder("tree")), |tree, n| tree.file(format!("f{n:02}"), days(9)));
+    let tree = tree.file("x.jpg", days(9)).file("x.jpg.lock", days(9)).file("gone.jpg.lock", days(9));
+    let config = scratch.config(&tree.section("a", "max-age = '1d'"));
+    let listed = Tool::prune(&config).arg("--list").exits(0).stdout.lines().count();
+    for _ in 0..2 {
+        Tool::prune(&config).exits(0);
+        assert_eq!(tree.names(), ["x.jpg", "x.jpg.lock"]);
+    }
+    assert_eq!(listed, 21, "what is listed is what goes; the lock of nothing goes too");
+}
+
+#[test]
+fn what_others_use_does_not_hold_back_the_rest() {
+    let scratch = Scratch::new();
+    let tree =
+        (0..40).fold(Tree::at(&scratch.folder("tree")), |tree, n| tree.file(format!("f{n:02}"), days(9)));
+    let config = scratch.config(&tree.section("a", "max-age = '1d'"));
+    let held: Vec<_> = (0..20).map(|n| flocked(&tree.path(format!("f{n:02}")), "-s")).collect();
+    Tool::prune(&config).exits(0).says("removed        20 files").says("kept           20 files: 20 locked");
+    assert_eq!(tree.names().len(), 20);
+    drop(held);
+}
+
+#[test]
 fn what_is_held_open_stays_if_that_is_asked_for() {
     let scratch = Scratch::new();
     let tree = Tree::at(&scratch.folder("tree")).file("open", days(9)).file("free", days(9));

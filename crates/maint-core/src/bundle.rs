@@ -50,6 +50,17 @@ impl NameTemplate {
         self.inside(name).is_some()
     }
 
+    /// The whole name that one of this making was made of; `None` where it only tells a stem, or is of
+    /// another making.
+    pub fn named<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
+        if self.part == Part::Name { self.inside(name) } else { None }
+    }
+
+    /// What stands before and after the part that varies.
+    pub fn around(&self) -> (&[u8], &[u8]) {
+        (&self.before, &self.after)
+    }
+
     fn inside<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
         let inside = name.strip_prefix(self.before.as_slice())?.strip_suffix(self.after.as_slice())?;
         (!inside.is_empty()).then_some(inside)

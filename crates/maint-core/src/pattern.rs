@@ -69,6 +69,16 @@ impl Pattern {
         }
     }
 
+    /// The pattern of names that begin and end so.
+    pub fn around(prefix: &[u8], suffix: &[u8]) -> Self {
+        let written = format!("{}*{}", printable(prefix), printable(suffix));
+        Self {
+            written,
+            scope: Scope::Name,
+            shape: Shape::Ends { prefix: prefix.to_vec(), suffix: suffix.to_vec() },
+        }
+    }
+
     /// Whether some file could match both. It may say yes too often, and never no when one could: of a
     /// path only the last part is compared.
     pub fn may_meet(&self, other: &Self) -> bool {

@@ -11,6 +11,7 @@ pub use act::{Act, Batch, CarryOut, Doomed, Fate, Halt, Ledger, LedgerError, Out
 pub use archive::Archive;
 pub use leave::Leave;
 pub use look::{Looked, look_over, rank};
+use recover::fold_up;
 pub use recover::{Recovered, recover};
 
 use crate::{

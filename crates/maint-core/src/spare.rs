@@ -58,7 +58,7 @@ impl Spare {
         self.lock_files.iter().any(|template| template.fits(name))
     }
 
-    /// Whether a lock file lies beside a file now.
+    /// Whether a lock file lies beside a file now, or the file is the lock of one that is there.
     pub fn has_lock_file(&self, folder: &Folder, name: &[u8]) -> bool {
         let there = |template: &NameTemplate| {
             CString::new(template.beside(name)).is_ok_and(|lock| {
@@ -66,7 +66,12 @@ impl Spare {
                 !folder.look(&lock).is_err_and(|error| cannot_be.contains(&error.kind()))
             })
         };
-        self.lock_files.iter().any(there)
+        let of_another = |template: &NameTemplate| match template.named(name) {
+            // Of a stem nobody knows the whole name: such a lock is its owner's to take away.
+            None => template.fits(name),
+            Some(locked) => CString::new(locked).is_ok_and(|locked| folder.look(&locked).is_ok()),
+        };
+        self.lock_files.iter().any(|template| there(template) || of_another(template))
     }
 }
 

@@ -39,7 +39,7 @@ impl Pace {
 
     /// So many files go at once: with a rate only a quarter of a second's worth.
     pub fn at_once(&self) -> usize {
-        const USUAL: u64 = 256;
+        const USUAL: u64 = 1024;
         const FEW: u64 = 8;
         let files = match self.rate {
             Some(Rate::Files(n)) => (n / 4).clamp(1, USUAL),
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn without_limits_nobody_waits() {
         let pace = Pace::of(&LimitValue::default());
-        assert!(pace.wait(u64::MAX, u64::MAX) && pace.at_once() == 256);
+        assert!(pace.wait(u64::MAX, u64::MAX) && pace.at_once() == 1024);
         let slow = Pace::of(&LimitValue { rate: Some(Rate::Files(8)), ..LimitValue::default() });
         assert_eq!(slow.at_once(), 2);
     }

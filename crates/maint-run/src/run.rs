@@ -127,9 +127,14 @@ impl Run {
         !self.options.cron && !self.options.quiet
     }
 
+    /// All sections of this tool.
+    pub fn sections<T: Section>(&self) -> Result<Vec<Named<T>>, UsageError> {
+        Ok(self.config.sections(self.section)?)
+    }
+
     /// The sections that were selected, checked against what there is.
     pub fn selected<T: Section>(&self) -> Result<Vec<Named<T>>, UsageError> {
-        let all: Vec<Named<T>> = self.config.sections(self.section)?;
+        let all: Vec<Named<T>> = self.sections()?;
         if let Source::Usual(path) = &self.source
             && self.config.files().next().is_none()
         {

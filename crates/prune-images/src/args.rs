@@ -1,5 +1,6 @@
 //! The options of `prune-images`, and the targets they select.
 
+use crate::conditions;
 use clap::Args;
 use maint_core::{
     bundle::NameTemplate,
@@ -8,6 +9,7 @@ use maint_core::{
     retention::KeepNewest,
     section::{
         AgeByValue, EmptyFolders, FilesSection, GuardSection, KeepNewestValue, Patterns, Section as _,
+        ThenValue,
     },
     text::shown_path,
     units::{ByteSize, Share, Span},
@@ -80,6 +82,28 @@ pub(crate) struct PruneArgs {
     confirm: Option<String>,
 }
 
+/// Two names for one folder hide that two sections judge the same files.
+fn check_by_identity(run: &Run) -> Result<(), UsageError> {
+    let sections: Vec<Named<FilesSection>> = run.sections()?;
+    let real: Vec<FilesSection> = sections
+        .iter()
+        .map(|Named { value, .. }| {
+            let then = match &value.then {
+                ThenValue::Delete => ThenValue::Delete,
+                ThenValue::MoveTo(path) => ThenValue::MoveTo(conditions::real(path)),
+                ThenValue::ArchiveTo(path) => ThenValue::ArchiveTo(conditions::real(path)),
+            };
+            FilesSection { path: conditions::real(&value.path), then, ..value.clone() }
+        })
+        .collect();
+    let named: Vec<(&str, &FilesSection)> =
+        sections.iter().map(|section| section.name.as_str()).zip(&real).collect();
+    FilesSection::check_together(&named).map_err(|(n, fault)| {
+        let name = named.get(n).map_or("", |(name, _)| *name);
+        UsageError::new(format!("[files.{name}], by the folders that its paths lead to: {fault}"))
+    })
+}
+
 impl PruneArgs {
     /// Only names are asked for.
     pub(crate) fn only_names(&self) -> bool {
@@ -112,6 +136,7 @@ impl PruneArgs {
             }
         }
         self.check_confirmed(run)?;
+        check_by_identity(run)?;
         let mut targets: Vec<Named<FilesSection>> = run.selected()?;
         for Named { name, value, .. } in &mut targets {
             value.max_age = self.max_age.or(value.max_age);

@@ -8,7 +8,10 @@ use maint_core::{
     text::shown_path,
 };
 use maint_run::Run;
-use std::{ffi::CString, path::Path};
+use std::{
+    ffi::CString,
+    path::{Path, PathBuf},
+};
 
 /// A condition that does not hold.
 pub(crate) struct Unmet {
@@ -76,9 +79,20 @@ fn has_marker(root: &Root, name: &str) -> Result<(), String> {
     }
 }
 
+/// A path without links, as far as what it names is there.
+pub(crate) fn real(path: &Path) -> PathBuf {
+    let there = path.ancestors().find_map(|above| Some((above, std::fs::canonicalize(above).ok()?)));
+    let below = there.as_ref().and_then(|(above, _)| path.strip_prefix(above).ok());
+    match (&there, below) {
+        (Some((_, real)), Some(below)) => real.join(below).components().collect(),
+        _ => path.to_owned(),
+    }
+}
+
 /// What speaks against writing to a folder: a volume above it that is not mounted would be filled in on
 /// the disk below.
 pub(crate) fn may_write(run: &Run, to: &Path) -> Result<(), String> {
-    let mut above = run.volumes().filter(|(_, volume)| to.starts_with(&volume.path));
+    let to = real(to);
+    let mut above = run.volumes().filter(|(_, volume)| to.starts_with(real(&volume.path)));
     above.try_for_each(|(name, volume)| mounted(name, volume).map(drop))
 }

@@ -435,6 +435,13 @@ impl Departure {
             Err(RootError::Missing(_)) => Root::make(path, &borders),
             opened => opened,
         };
+        if let Ok(to) = &opened
+            && to.below(&job.root).is_some_and(|below| job.select.reaches(&below))
+        {
+            let why = "it is, or lies in, the folder that is pruned: files would come round again";
+            done.note(Status::Refused, format!("nothing is moved to {shown}: {why}"));
+            return Err(Ended);
+        }
         opened.map_err(|error| {
             let status = match error {
                 RootError::Missing(_) => Status::Warning,

@@ -50,17 +50,28 @@ pub enum HeldOpenError {
 /// The kernel hands the table out in pieces of at most one page, which is nowhere larger.
 const LARGEST_PIECE: usize = 64 << 10;
 
+/// A table that moves all the time is looked at so often; all that was seen counts.
+const MOST_LOOKS: usize = 16;
+
 impl Locked {
     /// Reads the kernel's table, without the locks of this process.
     pub fn now() -> io::Result<Self> {
         let own = own_pid()?;
         let mut locked = Self::default();
-        let (text, pieces) = read_pieces("/proc/locks")?;
+        let (mut text, mut pieces) = read_pieces("/proc/locks")?;
         locked.read(&text, own);
         // Between two pieces the kernel counts from the start again: a lock that was let go meanwhile
-        // makes it skip another, which a second look finds.
-        if pieces > 1 {
-            locked.read(&read_pieces("/proc/locks")?.0, own);
+        // makes it skip another. So a longer table is read until nothing moved between two looks.
+        for _ in 0..MOST_LOOKS {
+            if pieces == 1 {
+                break;
+            }
+            let before = std::mem::take(&mut text);
+            (text, pieces) = read_pieces("/proc/locks")?;
+            locked.read(&text, own);
+            if text == before {
+                break;
+            }
         }
         Ok(locked)
     }

@@ -32,8 +32,8 @@ pub use remove::{Taken, remove_empty_folder, remove_unclaimed};
 pub use replace::replace_file;
 pub use root::{Borders, Root, RootError};
 pub use shelf::ArchivePlace;
-pub use transfer::{Destination, Original, StageError, Staged};
-pub(crate) use transfer::{attributes, have_same_content, numbered};
+pub use transfer::{Arriving, Destination, Original, StageError, Staged};
+pub(crate) use transfer::{attributes, have_same_content};
 pub use usage::Usage;
 pub use walk::{Block, Skipped, Visitor, Walk, Workers};
 

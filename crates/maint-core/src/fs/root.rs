@@ -27,6 +27,14 @@ use std::{
 pub struct Root {
     path: PathBuf,
     top: Folder,
+    way: Way,
+}
+
+/// The folders on the way to one, from `/` on, that one included, and their names in those above.
+#[derive(Debug)]
+struct Way {
+    folders: Vec<Identity>,
+    names: Vec<Vec<u8>>,
 }
 
 /// Where roots may lie, beyond what is never allowed.
@@ -129,12 +137,13 @@ impl Root {
     pub fn open(path: &Path, borders: &Borders) -> Result<Self, RootError> {
         let shown = shown_path(path);
         let (here, way) = reach(path, LastLink::Refuse)?;
-        check_borders(&way, borders).map_err(|why| RootError::Refused { path: shown.clone(), why })?;
+        check_borders(&way.folders, borders)
+            .map_err(|why| RootError::Refused { path: shown.clone(), why })?;
         let failed = |source: io::Error| FsError { operation: "open", path: shown.clone(), source };
         // `.` of a handle is the very folder that was checked.
         let handle = quietly(|flags| openat(&here, c".", flags, Mode::empty())).map_err(failed)?;
         let top = Folder::new(handle, Vec::new()).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), top })
+        Ok(Self { path: path.to_owned(), top, way })
     }
 
     /// Makes the folder at a path, if the one above it is there and may hold it, and opens it.
@@ -144,7 +153,10 @@ impl Root {
             return Err(RootError::Missing(shown));
         };
         let (here, way) = reach(above, LastLink::Follow)?;
-        check_trees(&way, borders).map_err(|why| RootError::Refused { path: shown.clone(), why })?;
+        check_trees(&way.folders, borders).map_err(|why| RootError::Refused { path: shown.clone(), why })?;
+        if way.folders.last().copied() == identity_of(Path::new("/home")) {
+            return Err(RootError::Refused { path: shown, why: "would be a home folder".to_owned() });
+        }
         match mkdirat(&here, name, Mode::from_bits_truncate(0o750)) {
             Ok(()) | Err(nix::errno::Errno::EEXIST) => Self::open(path, borders),
             Err(errno) => Err(FsError { operation: "make", path: shown, source: errno.into() }.into()),
@@ -161,6 +173,13 @@ impl Root {
         shown_path(&self.path)
     }
 
+    /// The path of this root below another, by whatever names and mounts they were reached; empty when both
+    /// are one folder.
+    pub fn below(&self, other: &Self) -> Option<Vec<u8>> {
+        let at = self.way.folders.iter().rposition(|folder| Some(folder) == other.way.folders.last())?;
+        Some(self.way.names[at + 1..].join(&b'/'))
+    }
+
     /// The root as a folder.
     pub fn top(&self) -> &Folder {
         &self.top
@@ -175,7 +194,7 @@ enum LastLink {
 }
 
 /// Goes to a folder step by step, and gives the identity of every folder on the way.
-fn reach(path: &Path, last: LastLink) -> Result<(OwnedFd, Vec<Identity>), RootError> {
+fn reach(path: &Path, last: LastLink) -> Result<(OwnedFd, Way), RootError> {
     let shown = shown_path(path);
     let refused = |why: &str| RootError::Refused { path: shown.clone(), why: why.to_owned() };
     let failed = |source: io::Error| FsError { operation: "open", path: shown.clone(), source };
@@ -188,7 +207,8 @@ fn reach(path: &Path, last: LastLink) -> Result<(OwnedFd, Vec<Identity>), RootEr
     let slash = CString::from(c"/");
     let mut here = open_on_the_way(None, &slash).map_err(failed)?;
     let mut seen = see(here.as_fd(), c"", AtFlags::EMPTY_PATH).map_err(failed)?;
-    let mut way = vec![identity(&seen)];
+    let top = |seen: &Statx| Way { folders: vec![identity(seen)], names: vec![Vec::new()] };
+    let mut way = top(&seen);
     let mut links = 0;
     while let Some(part) = parts.pop_front() {
         let name = CString::new(part.as_bytes()).map_err(|_| refused("contains a NUL"))?;
@@ -211,9 +231,12 @@ fn reach(path: &Path, last: LastLink) -> Result<(OwnedFd, Vec<Identity>), RootEr
                 seen = see(here.as_fd(), c"", AtFlags::EMPTY_PATH).map_err(failed)?;
                 // A link may lead back up: what it leaves is not on the way any more.
                 if part == ".." {
-                    way.truncate(way.len().saturating_sub(1).max(1));
+                    let above = way.folders.len().saturating_sub(1).max(1);
+                    way.folders.truncate(above);
+                    way.names.truncate(above);
                 } else {
-                    way.push(identity(&seen));
+                    way.folders.push(identity(&seen));
+                    way.names.push(part.as_bytes().to_vec());
                 }
             }
             rustix::fs::FileType::Symlink if parts.is_empty() && last == LastLink::Refuse => {
@@ -231,7 +254,7 @@ fn reach(path: &Path, last: LastLink) -> Result<(OwnedFd, Vec<Identity>), RootEr
                 if target.as_bytes().starts_with(b"/") {
                     here = open_on_the_way(None, &slash).map_err(failed)?;
                     seen = see(here.as_fd(), c"", AtFlags::EMPTY_PATH).map_err(failed)?;
-                    way = vec![identity(&seen)];
+                    way = top(&seen);
                 }
                 for part in
                     target.as_bytes().split(|b| *b == b'/').rev().filter(|p| !p.is_empty() && *p != b".")

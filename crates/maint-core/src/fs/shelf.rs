@@ -87,7 +87,17 @@ impl ArchivePlace {
             self.file.as_c_str(),
             RenameFlags::RENAME_NOREPLACE,
         )?;
-        Ok(rustix::fs::fsync(month.handle())?)
+        rustix::fs::fsync(month.handle()).map_err(|errno| {
+            // Not known to be on disk, it is no archive: nothing goes for its sake.
+            let _ = renameat2(
+                month.handle(),
+                self.file.as_c_str(),
+                &self.incoming,
+                HALF_DONE,
+                RenameFlags::RENAME_NOREPLACE,
+            );
+            errno.into()
+        })
     }
 
     /// Takes away what was begun.

@@ -23,7 +23,7 @@ use nix::{
     errno::Errno,
     fcntl::{OFlag, PosixFadviseAdvice, RenameFlags, openat, posix_fadvise, renameat2},
     sys::stat::{Mode, mkdirat},
-    unistd::{UnlinkatFlags, unlinkat},
+    unistd::{UnlinkatFlags, geteuid, unlinkat},
 };
 use rustix::fs::{AtFlags, Gid, Stat, StatxFlags, Timespec, Timestamps, Uid, XattrFlags};
 use std::{
@@ -46,15 +46,15 @@ pub struct Destination {
     serial: AtomicU64,
 }
 
-/// A file on its way: nothing yet, or a verified copy that waits for its name.
+/// A file on its way.
 #[derive(Debug)]
 pub enum Staged {
     /// A rename will do.
     ByRename,
     /// A copy lies ready under this name.
     Copied(CString),
-    /// An identical file lies there already under the wanted name: a killed run had put it there.
-    There(CString),
+    /// An identical file lies there already.
+    There,
 }
 
 /// Why a file was not copied.
@@ -112,48 +112,63 @@ impl Destination {
     /// missing of it with the same owner and mode.
     pub fn folder_for(&self, _: Warrant<'_>, source: &Root, path: &[u8]) -> io::Result<Folder> {
         let mut made: Vec<u8> = Vec::new();
+        let mut here = self.root.top().open_below(b"")?;
         for part in path.split(|b| *b == b'/').filter(|part| !part.is_empty()) {
-            let here = self.root.top().open_below(&made)?;
             made = crate::text::joined(&[&made, part]);
-            let part = CString::new(part)?;
-            match mkdirat(here.handle(), part.as_c_str(), Mode::S_IRWXU) {
-                Err(Errno::EEXIST) => {}
+            let name = CString::new(part)?;
+            let is_new = match mkdirat(here.handle(), name.as_c_str(), Mode::S_IRWXU) {
+                Err(Errno::EEXIST) => false,
                 Err(errno) => return Err(errno.into()),
-                Ok(()) => {
-                    let model = rustix::fs::fstat(source.top().open_below(&made)?.handle())?;
-                    let new = self.root.top().open_below(&made)?;
-                    // Without the right to give it away it is ours, as any folder we make.
-                    let _ = rustix::fs::fchown(
-                        new.handle(),
-                        Some(Uid::from_raw(model.st_uid)),
-                        Some(Gid::from_raw(model.st_gid)),
-                    );
-                    rustix::fs::fchmod(
-                        new.handle(),
-                        rustix::fs::Mode::from_raw_mode(model.st_mode & 0o7777),
-                    )?;
-                }
+                Ok(()) => true,
+            };
+            let next = here.open_below(part)?;
+            if is_new {
+                liken(&next, source.top().open_below(&made)?.handle())?;
             }
+            here = next;
         }
         self.root.top().open_below(path)
     }
 
-    /// Makes the verified copy, where one is needed, of the file that was condemned.
+    /// Under which names the files of a bundle arrive: as they are called, or with the first number for
+    /// which nothing else lies there; and which of them lie there already, because a killed run had put
+    /// them there.
+    pub fn arrange(
+        &self,
+        from: &Folder,
+        files: &[Arriving<'_>],
+        to: &Folder,
+    ) -> io::Result<Vec<(CString, bool)>> {
+        let longest = files.iter().map(|file| file.name.to_bytes().len()).max().unwrap_or(0);
+        'numbers: for number in 0..MOST_SUFFIXES {
+            let mut arranged = Vec::with_capacity(files.len());
+            for Arriving { name, key_end, look } in files {
+                let new = numbered(name, *key_end, number, longest)?;
+                let there = match to.look(&new) {
+                    Ok(there) if self.copies() && is_twin(from, name, look, to, &new, &there) => true,
+                    Ok(_) => continue 'numbers,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+                    Err(error) => return Err(error),
+                };
+                arranged.push((new, there));
+            }
+            return Ok(arranged);
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+
+    /// Makes the verified copy of the file that was condemned.
     pub fn stage(
         &self,
         _: Warrant<'_>,
         from: &Folder,
         name: &CStr,
         condemned: &Look,
-        to: &Folder,
     ) -> Result<Staged, StageError> {
         let Some(incoming) = &self.incoming else { return Ok(Staged::ByRename) };
         let (mut original, now) = from.open_file(name)?;
         if !now.is_same_file(condemned) {
             return Err(StageError::Changed);
-        }
-        if is_twin(&mut original, condemned, to, name).unwrap_or(false) {
-            return Ok(Staged::There(name.to_owned()));
         }
         let room = Usage::of(&self.root).map_err(StageError::Failed)?.available;
         if room < condemned.allocated {
@@ -171,42 +186,43 @@ impl Destination {
         }
     }
 
-    /// The first number whose names are all free; 0 stands for the names as they are.
-    pub fn free_number(&self, to: &Folder, names: &[(&CStr, usize)]) -> io::Result<u32> {
-        'numbers: for number in 0..MOST_SUFFIXES {
-            for (name, key_end) in names {
-                match to.look(&numbered(name, *key_end, number)?) {
-                    Ok(_) => continue 'numbers,
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            return Ok(number);
-        }
-        Err(io::ErrorKind::AlreadyExists.into())
+    /// Gives a copy its place. It never replaces what is there.
+    pub fn place(&self, _: Warrant<'_>, staged: &Staged, to: &Folder, name: &CStr) -> io::Result<()> {
+        let (Staged::Copied(copy), Some(incoming)) = (staged, &self.incoming) else { return Ok(()) };
+        Ok(renameat2(incoming, copy.as_c_str(), to.handle(), name, RenameFlags::RENAME_NOREPLACE)?)
     }
 
-    /// Gives a file its place: the copy, or the original itself. It never replaces what is there. The
-    /// original of a copy is still to be removed. Answers no when what was renamed is not what was
-    /// condemned: then it is back where it was.
-    pub fn place(
+    /// Takes a copy back that was given its place and is not to stay there.
+    pub fn displace(&self, _: Warrant<'_>, staged: &Staged, to: &Folder, name: &CStr) {
+        if let (Staged::Copied(copy), Some(incoming)) = (staged, &self.incoming) {
+            // What cannot be taken back is recognised by the next run.
+            let _ = renameat2(to.handle(), name, incoming, copy.as_c_str(), RenameFlags::RENAME_NOREPLACE);
+        }
+    }
+
+    /// Makes the names of copies durable, and sees that what lay there already still does: through another
+    /// door it may be the original itself, and gone with its claim.
+    pub fn confirm(&self, to: &Folder, names: &[(CString, bool)]) -> io::Result<()> {
+        for (name, _) in names.iter().filter(|(_, there)| *there) {
+            let (file, _) = to.open_file(name)?;
+            file.sync_all()?;
+        }
+        Ok(rustix::fs::fsync(to.handle())?)
+    }
+
+    /// Renames an original to its place. Answers no when what was renamed is not what was condemned: then
+    /// it is back where it was.
+    pub fn rename(
         &self,
         _: Warrant<'_>,
-        staged: &Staged,
         original: Original<'_>,
         to: &Folder,
         name: &CStr,
         condemned: &Look,
     ) -> io::Result<bool> {
-        let (at, from) = match (staged, &self.incoming) {
-            (Staged::There(_), _) => return Ok(true),
-            (Staged::Copied(copy), Some(incoming)) => (incoming.as_fd(), copy.as_c_str()),
-            _ => original.whereabouts(),
-        };
+        let (at, from) = original.whereabouts();
         renameat2(at, from, to.handle(), name, RenameFlags::RENAME_NOREPLACE)?;
-        if let Staged::Copied(_) = staged {
-            rustix::fs::fsync(to.handle())?;
-        } else if let Original::Named(..) = original
+        if let Original::Named(..) = original
             && !to.look(name)?.is_same_file(condemned)
         {
             renameat2(to.handle(), name, at, from, RenameFlags::RENAME_NOREPLACE)?;
@@ -214,6 +230,45 @@ impl Destination {
         }
         Ok(true)
     }
+
+    /// Renames a file back to where it came from.
+    pub fn rename_back(
+        &self,
+        _: Warrant<'_>,
+        to: &Folder,
+        new: &CStr,
+        from: &Folder,
+        name: &CStr,
+    ) -> io::Result<()> {
+        Ok(renameat2(to.handle(), new, from.handle(), name, RenameFlags::RENAME_NOREPLACE)?)
+    }
+}
+
+/// A file that is to arrive.
+#[derive(Clone, Copy)]
+pub struct Arriving<'a> {
+    /// Its name.
+    pub name: &'a CStr,
+    /// Where the part of the name ends that its bundle shares.
+    pub key_end: usize,
+    /// The look that condemned it.
+    pub look: &'a Look,
+}
+
+/// Gives a folder that was just made the owner and mode of another. One that is not ours or not empty was
+/// put in its place by somebody else.
+fn liken(new: &Folder, model: BorrowedFd<'_>) -> io::Result<()> {
+    let (is, model) = (rustix::fs::fstat(new.handle())?, rustix::fs::fstat(model)?);
+    if is.st_uid != geteuid().as_raw() || !names_in(new.handle())?.is_empty() {
+        return Ok(());
+    }
+    // Without the right to give it away it is ours, as any folder we make.
+    let _ = rustix::fs::fchown(
+        new.handle(),
+        Some(Uid::from_raw(model.st_uid)),
+        Some(Gid::from_raw(model.st_gid)),
+    );
+    Ok(rustix::fs::fchmod(new.handle(), rustix::fs::Mode::from_raw_mode(model.st_mode & 0o7777))?)
 }
 
 /// Where an original lies when its turn comes.
@@ -234,13 +289,22 @@ impl Original<'_> {
     }
 }
 
-/// A name with a number behind the part that all of its bundle share: `a.jpg`, 2 → `a-2.jpg`.
-pub(crate) fn numbered(name: &CStr, key_end: usize, number: u32) -> io::Result<CString> {
+/// A name with a number behind the part that all of its bundle share: `a.jpg`, 2 → `a-2.jpg`. Where the
+/// longest of them would become too long, the shared part is cut, for all alike.
+fn numbered(name: &CStr, key_end: usize, number: u32, longest: usize) -> io::Result<CString> {
+    const LONGEST_NAME: usize = 255;
     if number == 0 {
         return Ok(name.to_owned());
     }
+    let suffix = format!("-{number}");
     let (key, rest) = name.to_bytes().split_at(key_end.min(name.to_bytes().len()));
-    Ok(CString::new([key, format!("-{number}").as_bytes(), rest].concat())?)
+    let over = (longest + suffix.len()).saturating_sub(LONGEST_NAME);
+    let mut cut = key.len().saturating_sub(over);
+    // Not within a character of several bytes.
+    while 0 < cut && cut < key.len() && key[cut] & 0xc0 == 0x80 {
+        cut -= 1;
+    }
+    Ok(CString::new([&key[..cut], suffix.as_bytes(), rest].concat())?)
 }
 
 /// A rename needs the same mount and, on btrfs, the same subvolume.
@@ -268,15 +332,17 @@ pub(super) fn discard(incoming: BorrowedFd<'_>, copy: &CStr) {
     let _ = unlinkat(incoming, copy, UnlinkatFlags::NoRemoveDir);
 }
 
-/// Whether the same file, content and time, lies at the destination already.
-fn is_twin(original: &mut File, condemned: &Look, to: &Folder, name: &CStr) -> io::Result<bool> {
-    let Ok(there) = to.look(name) else { return Ok(false) };
-    if there.kind != Kind::File || (there.size, there.modified) != (condemned.size, condemned.modified) {
-        return Ok(false);
+/// Whether what lies there is a copy of the original: another file with the same content and time.
+fn is_twin(from: &Folder, name: &CStr, condemned: &Look, to: &Folder, new: &CStr, there: &Look) -> bool {
+    let itself = (there.device, there.inode) == (condemned.device, condemned.inode);
+    // Some filesystems keep whole seconds.
+    let same_time = there.modified == condemned.modified
+        || (there.modified.nanos == 0 && there.modified.seconds == condemned.modified.seconds);
+    if itself || there.kind != Kind::File || there.size != condemned.size || !same_time {
+        return false;
     }
-    let same = have_same_content(original, &mut to.open_file(name)?.0)?;
-    original.rewind()?;
-    Ok(same)
+    let compare = || have_same_content(&mut from.open_file(name)?.0, &mut to.open_file(new)?.0);
+    compare().unwrap_or(false)
 }
 
 fn copy_into(
@@ -420,10 +486,13 @@ mod tests {
 
     #[test]
     fn a_number_goes_behind_what_a_bundle_shares() {
-        assert_eq!(numbered(c"a.jpg", 1, 0).unwrap(), c"a.jpg".to_owned());
-        assert_eq!(numbered(c"a.jpg", 1, 2).unwrap(), c"a-2.jpg".to_owned());
-        assert_eq!(numbered(c"meta-a.jpg.json", 6, 1).unwrap(), c"meta-a-1.jpg.json".to_owned());
-        assert_eq!(numbered(c"noend", 5, 3).unwrap(), c"noend-3".to_owned());
+        assert_eq!(numbered(c"a.jpg", 1, 0, 5).unwrap(), c"a.jpg".to_owned());
+        assert_eq!(numbered(c"a.jpg", 1, 2, 5).unwrap(), c"a-2.jpg".to_owned());
+        assert_eq!(numbered(c"meta-a.jpg.json", 6, 1, 15).unwrap(), c"meta-a-1.jpg.json".to_owned());
+        assert_eq!(numbered(c"noend", 5, 3, 5).unwrap(), c"noend-3".to_owned());
+        // One of its bundle has 254 bytes: a byte of the shared part goes, everywhere.
+        assert_eq!(numbered(c"abcd.jpg", 4, 1, 254).unwrap(), c"abc-1.jpg".to_owned());
+        assert_eq!(numbered(c"ab\u{e9}.jpg", 4, 1, 254).unwrap(), c"ab-1.jpg".to_owned());
     }
 
     #[test]

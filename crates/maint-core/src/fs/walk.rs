@@ -19,6 +19,7 @@ use nix::{
     sys::resource::{Resource, getrlimit},
 };
 use std::{
+    collections::VecDeque,
     ffi::{CStr, CString},
     io,
     mem::MaybeUninit,
@@ -116,8 +117,13 @@ impl<'a> Block<'a> {
     }
 }
 
-/// So many names go to the visitor at once: also what one intent covers.
-const BLOCK: usize = 256;
+/// So many names go to the visitor at once: also what one intent covers, and one look at who uses what,
+/// which costs more than many removals.
+const BLOCK: usize = 1024;
+/// Where one folder is shared by many workers the blocks are smaller, and no smaller than this.
+const SMALLEST_BLOCK: usize = 64;
+/// Who asks for more workers than this has removals that wait for the device.
+const FEW_WORKERS: usize = 4;
 /// A chunk of a folder starts with so many bytes of names …
 const FIRST_CHUNK: usize = 1 << 20;
 /// … and grows to so many while the folder keeps filling it. With 30 bytes a name that is 300,000 files
@@ -133,7 +139,7 @@ impl Walk<'_> {
         let shared = Shared {
             walk: self,
             visitor,
-            queue: Mutex::new(Queue { jobs: vec![Job::Enter(Pending::top())], active: 0 }),
+            queue: Mutex::new(Queue { jobs: VecDeque::from([Job::Enter(Pending::top())]), active: 0 }),
             news: Condvar::new(),
             open_folders: Arc::default(),
             most_held: most_held(slots.len()),
@@ -180,8 +186,9 @@ struct Shared<'w, V: Visitor> {
 }
 
 struct Queue {
-    /// The newest first: a walk goes down before it goes on, so that few folders wait.
-    jobs: Vec<Job>,
+    /// The newest folder first: a walk goes down before it goes on, so that few folders wait. Calls for
+    /// help last: two workers in one folder wait for each other at every removal.
+    jobs: VecDeque<Job>,
     active: usize,
 }
 
@@ -242,6 +249,8 @@ struct Chunk {
     names: Names,
     folder: Option<(Arc<Held>, Arc<Node>)>,
     signs: bool,
+    /// Names in a block.
+    block: usize,
 }
 
 /// What reading a part of a folder brought beside the names of files.
@@ -275,7 +284,7 @@ impl<V: Visitor> Shared<'_, V> {
             if (self.walk.stop)() {
                 queue.jobs.clear();
             }
-            if let Some(job) = queue.jobs.pop() {
+            if let Some(job) = queue.jobs.pop_back() {
                 queue.active += 1;
                 return Some(job);
             }
@@ -288,6 +297,13 @@ impl<V: Visitor> Shared<'_, V> {
 
     fn add_jobs(&self, jobs: impl Iterator<Item = Job>) {
         lock(&self.queue).jobs.extend(jobs);
+        self.news.notify_all();
+    }
+
+    fn call_for_help(&self, worker: usize) {
+        let mut queue = lock(&self.queue);
+        (1..self.slots.len()).for_each(|_| queue.jobs.push_front(Job::Help(worker)));
+        drop(queue);
         self.news.notify_all();
     }
 
@@ -349,6 +365,9 @@ impl<V: Visitor> Shared<'_, V> {
                 chunk.names.sort();
             }
             let files = chunk.names.len();
+            let workers = self.slots.len();
+            let shared = workers > 1 && files > if workers > FEW_WORKERS { BLOCK / 4 } else { 2 * BLOCK };
+            chunk.block = if shared { (files / (4 * workers)).clamp(SMALLEST_BLOCK, BLOCK) } else { BLOCK };
             chunk.folder = Some((Arc::clone(folder), Arc::clone(node)));
             // Of a folder in several pieces nobody knows what the others hold.
             chunk.signs = read.signs || !read.ended || !first;
@@ -357,8 +376,8 @@ impl<V: Visitor> Shared<'_, V> {
             slot.gone.store(0, Ordering::Release);
             drop(chunk);
 
-            if files > 2 * BLOCK {
-                self.add_jobs((1..self.slots.len()).map(|_| Job::Help(worker)));
+            if shared {
+                self.call_for_help(worker);
             }
             self.go_through(slot, hand);
             // Waits for the helpers.
@@ -438,11 +457,11 @@ impl<V: Visitor> Shared<'_, V> {
         let Ok(chunk) = slot.chunk.try_read() else { return };
         let Some((held, node)) = &chunk.folder else { return };
         while !(self.walk.stop)() {
-            let start = slot.next.fetch_add(BLOCK, Ordering::AcqRel);
+            let start = slot.next.fetch_add(chunk.block, Ordering::AcqRel);
             if start >= chunk.names.len() {
                 return;
             }
-            let range = (self.whole(&chunk.names, start), self.whole(&chunk.names, start + BLOCK));
+            let range = (self.whole(&chunk.names, start), self.whole(&chunk.names, start + chunk.block));
             let block = Block { names: &chunk.names, range, place: node, signs: chunk.signs };
             let gone = self.visitor.files(hand, &held.folder, block);
             slot.gone.fetch_add(i64::try_from(gone).unwrap_or(0), Ordering::AcqRel);

@@ -332,7 +332,13 @@ impl Visitor for Actor<'_> {
             let (now, later) = rest.split_at(self.cut(rest));
             rest = later;
             let batch = Batch { folder: folder.path(), files: now };
-            gone += self.settle_batch(hand, folder, &batch, &|| block.inodes().collect());
+            let inodes = || block.inodes().collect();
+            gone += self.settle_batch(
+                hand,
+                folder,
+                &batch,
+                Around { inodes: &inodes, signs: self.may_hold_signs(block) },
+            );
         }
         self.what.scope.progress.add(scanned, gone);
         gone
@@ -382,6 +388,11 @@ impl Visitor for Actor<'_> {
 }
 
 impl Actor<'_> {
+    fn may_hold_signs(&self, block: Block<'_>) -> bool {
+        let at_once = matches!(&self.what.act, Act::Remove { leave: Leave::Delete, .. });
+        block.may_hold_signs() || !at_once
+    }
+
     fn is_done(&self) -> bool {
         self.halted.load(Ordering::Relaxed) || self.allowance.is_spent()
     }
@@ -408,13 +419,7 @@ impl Actor<'_> {
     }
 
     /// Shows a batch or lets it go; answers how many are gone from the folder.
-    fn settle_batch(
-        &self,
-        hand: &mut Hand,
-        folder: &Folder,
-        batch: &Batch<'_>,
-        inodes: &dyn Fn() -> Vec<u64>,
-    ) -> u64 {
+    fn settle_batch(&self, hand: &mut Hand, folder: &Folder, batch: &Batch<'_>, around: Around<'_>) -> u64 {
         let bytes = batch.files.iter().map(|doomed| doomed.look.allocated).sum();
         match &self.what.act {
             Act::Show(show) => {
@@ -424,13 +429,13 @@ impl Actor<'_> {
             Act::Remove { leave: Leave::Archive(archive), .. } => {
                 if self.may_go(batch, bytes) {
                     archive
-                        .add(hand, folder, batch, inodes, self.what.scope.spare)
+                        .add(hand, folder, batch, around, self.what.scope.spare)
                         .unwrap_or_else(|halt| self.halt(hand, halt));
                 }
                 0
             }
             Act::Remove { .. } if !self.may_go(batch, bytes) => 0,
-            Act::Remove { .. } => self.let_go(hand, folder, batch, inodes),
+            Act::Remove { .. } => self.let_go(hand, folder, batch, around),
         }
     }
 
@@ -456,7 +461,7 @@ impl Actor<'_> {
         hand: &mut Hand,
         folder: &Folder,
         batch: &Batch<'_>,
-        inodes: &dyn Fn() -> Vec<u64>,
+        around: Around<'_>,
     ) -> u64 {
         let Act::Remove { lock, ledger, leave, .. } = &self.what.act else { return 0 };
         if hand.touched.as_deref() != Some(batch.folder) {
@@ -467,7 +472,7 @@ impl Actor<'_> {
             self.halt(hand, error.into());
             return 0;
         }
-        let leaving = Leaving { actor: self, warrant: lock.warrant(), folder, batch, leave, inodes };
+        let leaving = Leaving { actor: self, warrant: lock.warrant(), folder, batch, leave, around };
         let Settled { fates, halt } = leaving.settle(hand);
         let gone = batch.files.iter().zip(&fates).filter(|(_, fate)| **fate != Fate::Spared);
         let (files, bytes) =
@@ -501,17 +506,28 @@ pub(super) fn in_use(
     spare: &crate::spare::Spare,
     folder: &Folder,
     bundle: &[Doomed<'_>],
-    inodes: &dyn Fn() -> Vec<u64>,
+    around: Around<'_>,
 ) -> Option<Kept> {
     let device = bundle.first()?.look.device;
-    if others.hold_folders() && others.keeps_folder(device, inodes().into_iter()) {
+    if others.hold_folders() && others.keeps_folder(device, (around.inodes)().into_iter()) {
         return Some(Kept::FolderLocked);
     }
     let held = bundle.iter().find_map(|doomed| others.keeps(&doomed.look));
     held.or_else(|| {
-        let locked = bundle.iter().any(|doomed| spare.has_lock_file(folder, doomed.name.to_bytes()));
+        let locked =
+            around.signs && bundle.iter().any(|doomed| spare.has_lock_file(folder, doomed.name.to_bytes()));
         locked.then_some(Kept::LockFile)
     })
+}
+
+/// What is known of a batch's folder.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a> {
+    /// The inodes of the folder and of those above it, up to the root.
+    pub(super) inodes: &'a dyn Fn() -> Vec<u64>,
+    /// Whether it may hold lock files: as listed a moment ago for what is removed at once, and for all
+    /// that takes longer as it is then.
+    pub(super) signs: bool,
 }
 
 /// Where the first bundle of these ends.

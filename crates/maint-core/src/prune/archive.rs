@@ -5,7 +5,8 @@
 
 use super::{
     Batch, Doomed,
-    act::{Actor, Halt, Hand, bundle_end, in_use},
+    act::{Actor, Around, Halt, Hand, bundle_end, in_use},
+    fold_up,
 };
 use crate::{
     archive::{Added, Member, Writer, read},
@@ -16,6 +17,7 @@ use crate::{
     text::joined,
 };
 use std::{
+    collections::BTreeSet,
     ffi::CString,
     fs::File,
     io,
@@ -31,8 +33,16 @@ pub struct Archive {
 
 struct Making {
     writer: Option<Writer>,
-    /// For each member why it may go, or nothing when it must stay.
-    members: Vec<Option<Condemned>>,
+    members: Vec<Recorded>,
+}
+
+/// A member, in the order of the archive.
+#[derive(Clone, Copy)]
+struct Recorded {
+    /// Why it may go, or nothing when it must stay.
+    why: Option<Condemned>,
+    /// Its bundle ends with it.
+    ends: bool,
 }
 
 /// As zstd has it by default: little time for most of the gain.
@@ -60,7 +70,7 @@ impl Archive {
         hand: &mut Hand,
         folder: &Folder,
         batch: &Batch<'_>,
-        inodes: &dyn Fn() -> Vec<u64>,
+        around: Around<'_>,
         spare: &Spare,
     ) -> Result<(), Halt> {
         hand.in_use = spare.look()?;
@@ -69,7 +79,7 @@ impl Archive {
         while !rest.is_empty() {
             let (bundle, later) = rest.split_at(bundle_end(rest));
             rest = later;
-            if let Some(why) = in_use(&hand.in_use, spare, folder, bundle, inodes) {
+            if let Some(why) = in_use(&hand.in_use, spare, folder, bundle, around) {
                 hand.outcome.spared.add_many(why, bundle.len() as u64);
                 continue;
             }
@@ -91,7 +101,7 @@ impl Archive {
                             ));
                         }
                         whole = matches!(added, Added::Whole);
-                        making.members.push(Some(doomed.why));
+                        making.members.push(Recorded { why: Some(doomed.why), ends: false });
                     }
                     Err(AddError::Original(error)) if error.kind() == io::ErrorKind::NotFound => {
                         whole = false
@@ -111,8 +121,11 @@ impl Archive {
                     }
                 }
             }
-            if !whole {
-                making.members[first..].iter_mut().for_each(|member| *member = None);
+            for member in &mut making.members[first..] {
+                member.why = member.why.filter(|_| whole);
+            }
+            if let Some(last) = making.members[first..].last_mut() {
+                last.ends = true;
             }
         }
         Ok(())
@@ -143,32 +156,47 @@ impl Archive {
     }
 
     /// Completes the archive, reads it back beside the originals, and gives it its name. Gives the file
-    /// to read from, and for each member why its original may go.
+    /// to read from, and for each member whether its original may go.
     fn complete(
         &self,
         warrant: Warrant<'_>,
         root: &Root,
-    ) -> io::Result<Option<(File, Vec<Option<Condemned>>)>> {
+        hand: &mut Hand,
+    ) -> io::Result<Option<(File, Vec<Recorded>)>> {
         let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(writer) = making.writer.take() else { return Ok(None) };
         let mut members = std::mem::take(&mut making.members);
         let file = writer.finish()?;
         file.sync_all()?;
-        let mut number = 0;
+        let mut numbers = 0..;
         let mut open: Option<Folder> = None;
         let read_back = read(file.try_clone()?, &mut |stored| {
-            let may_go = members.get(number).is_some_and(Option::is_some);
             let (folder, name) = crate::fs::parent_and_name(stored.path);
-            if may_go && !is_original(root, &mut open, folder, name, stored.member, stored.content) {
-                members[number] = None;
+            if let Some(member) =
+                numbers.next().and_then(|n: usize| members.get_mut(n)).filter(|member| member.why.is_some())
+            {
+                let same = is_original(root, &mut open, folder, name, stored.member, stored.content);
+                member.why = member.why.filter(|_| *same.as_ref().unwrap_or(&false));
+                if let Err(error) = same
+                    && error.kind() != io::ErrorKind::NotFound
+                {
+                    hand.outcome.errors.push(FsError::new("read", folder, name, error));
+                }
             }
-            number += 1;
             Ok(())
         })?;
         if read_back != members.len() as u64 {
             return Err(io::Error::other(format!("{read_back} of {} files can be read back", members.len())));
         }
-        if members.iter().all(Option::is_none) {
+        // A bundle goes whole or not at all.
+        for bundle in members.split_inclusive_mut(|member| member.ends) {
+            let whole = bundle.iter().all(|member| member.why.is_some());
+            for member in bundle {
+                member.why = member.why.filter(|_| whole);
+            }
+        }
+        if members.iter().all(|member| member.why.is_none()) {
+            hand.outcome.changed += members.len() as u64;
             return Ok(None);
         }
         self.place.finish(warrant)?;
@@ -189,14 +217,10 @@ fn is_original(
     name: &[u8],
     member: &Member,
     content: &mut dyn io::Read,
-) -> bool {
-    let Ok(name) = CString::new(name) else { return false };
-    let mut compare = || {
-        let folder = open_once(root, open, folder)?;
-        let (mut original, now) = folder.open_file(&name)?;
-        Ok::<bool, io::Error>(is_member(member, &now) && have_same_content(&mut original, content)?)
-    };
-    compare().unwrap_or(false)
+) -> io::Result<bool> {
+    let folder = open_once(root, open, folder)?;
+    let (mut original, now) = folder.open_file(&CString::new(name)?)?;
+    Ok(is_member(member, &now) && have_same_content(&mut original, content)?)
 }
 
 fn is_member(member: &Member, look: &Look) -> bool {
@@ -218,17 +242,18 @@ struct Leaver {
     name: CString,
     look: Look,
     why: Condemned,
+    ends: bool,
 }
 
 impl Actor<'_> {
     /// Lets go what lies safe in the archive.
     pub(super) fn empty_into(&self, archive: &Archive, hand: &mut Hand) {
-        let super::Act::Remove { lock, .. } = &self.what.act else { return };
+        let super::Act::Remove { lock, ledger, empty_folders, .. } = &self.what.act else { return };
         let root = self.what.scope.root;
         if hand.outcome.halted.is_some() || (self.what.scope.stop)() {
             return archive.place.give_up();
         }
-        let (file, members) = match archive.complete(lock.warrant(), root) {
+        let (file, members) = match archive.complete(lock.warrant(), root, hand) {
             Ok(Some(complete)) => complete,
             Ok(None) => return archive.place.give_up(),
             Err(error) => {
@@ -238,68 +263,112 @@ impl Actor<'_> {
             }
         };
         hand.outcome.archive = Some(archive.place().to_vec());
-        let mut waiting: Vec<Leaver> = Vec::new();
-        let mut number = 0;
-        let mut open: Option<Folder> = None;
+        let mut exit =
+            Exit { waiting: Vec::new(), complete: 0, changed: false, folders: BTreeSet::new(), open: None };
+        let mut numbers = 0..;
         let gone = read(file, &mut |stored| {
-            let why = members.get(number).copied().flatten();
-            number += 1;
+            let Some(member) = numbers.next().and_then(|n: usize| members.get(n)) else { return Ok(()) };
             let (folder, name) = crate::fs::parent_and_name(stored.path);
-            let is_next = waiting.last().is_some_and(|last| self.parts(last, folder, name, waiting.len()));
-            if is_next {
-                self.let_bundle_batch_go(hand, &mut waiting, &mut open);
+            if exit.is_due(folder, self.what.at_once) {
+                self.let_batch_go(hand, &mut exit);
             }
-            let Some(why) = why else {
-                hand.outcome.changed += 1;
-                return Ok(());
-            };
-            if let (Ok(folder), Ok(name)) = (open_once(root, &mut open, folder), CString::new(name))
-                && let Ok(look) = folder.look(&name)
-            {
-                if is_member(stored.member, &look) {
-                    waiting.push(Leaver { folder: folder.path().to_vec(), name, look, why });
-                } else {
-                    hand.outcome.changed += 1;
-                }
-            }
+            exit.queue(root, folder, name, stored.member, *member, hand);
             Ok(())
         });
-        self.let_bundle_batch_go(hand, &mut waiting, &mut open);
+        self.let_batch_go(hand, &mut exit);
         if let Err(error) = gone {
             hand.outcome.errors.push(FsError::new("read", archive.place(), b"", error));
         }
+        if *empty_folders && !(self.what.scope.stop)() {
+            let folders = exit.folders.iter().map(Vec::as_slice);
+            hand.outcome.folders += fold_up(root, lock, folders, *ledger);
+        }
     }
 
-    /// Whether a member begins a batch of its own: another folder, or enough are waiting and the last
-    /// bundle is complete.
-    fn parts(&self, last: &Leaver, folder: &[u8], name: &[u8], waiting: usize) -> bool {
-        last.folder != folder || (waiting >= self.what.at_once.max(1) && self.leads(last, name))
-    }
-
-    fn leads(&self, last: &Leaver, next: &[u8]) -> bool {
-        let with = &self.what.scope.select.with;
-        with.is_empty() || with.key(last.name.to_bytes()) != with.key(next)
-    }
-
-    fn let_bundle_batch_go(&self, hand: &mut Hand, waiting: &mut Vec<Leaver>, open: &mut Option<Folder>) {
-        let leavers = std::mem::take(waiting);
+    /// Lets all complete bundles that wait go; they lie in one folder.
+    fn let_batch_go(&self, hand: &mut Hand, exit: &mut Exit) {
+        let rest = exit.waiting.split_off(exit.complete.min(exit.waiting.len()));
+        let leavers = std::mem::replace(&mut exit.waiting, rest);
+        exit.complete = 0;
         let Some(first) = leavers.first() else { return };
-        let Ok(folder) = open_once(self.what.scope.root, open, &first.folder) else { return };
+        let root = self.what.scope.root;
+        let Ok(folder) = open_once(root, &mut exit.open, &first.folder) else { return };
         if (self.what.scope.stop)() {
             return;
         }
-        let leads =
-            |n: usize| leavers.get(n + 1).is_none_or(|next| self.leads(&leavers[n], next.name.to_bytes()));
-        let files: Vec<Doomed<'_>> = leavers
-            .iter()
-            .enumerate()
-            .map(|(n, leaver)| Doomed {
-                name: leaver.name.as_c_str(),
-                look: leaver.look,
-                why: leaver.why,
-                leads: leads(n),
-            })
-            .collect();
-        self.let_go(hand, folder, &Batch { folder: &first.folder, files: &files }, &|| vec![folder.inode()]);
+        let doomed = |leaver| {
+            let Leaver { name, look, why, ends, .. }: &Leaver = leaver;
+            Doomed { name: name.as_c_str(), look: *look, why: *why, leads: *ends }
+        };
+        let files: Vec<Doomed<'_>> = leavers.iter().map(doomed).collect();
+        let inodes = || inodes_up(root, &first.folder);
+        let around = Around { inodes: &inodes, signs: true };
+        if self.let_go(hand, folder, &Batch { folder: &first.folder, files: &files }, around) > 0 {
+            exit.folders.insert(first.folder.clone());
+        }
     }
+}
+
+/// What waits to leave, in the order of the archive.
+struct Exit {
+    waiting: Vec<Leaver>,
+    /// So many of these are of complete bundles.
+    complete: usize,
+    /// Something of the bundle that is not complete yet has changed.
+    changed: bool,
+    /// Folders that lost something.
+    folders: BTreeSet<Vec<u8>>,
+    open: Option<Folder>,
+}
+
+impl Exit {
+    fn queue(
+        &mut self,
+        root: &Root,
+        folder: &[u8],
+        name: &[u8],
+        stored: &Member,
+        member: Recorded,
+        hand: &mut Hand,
+    ) {
+        let Some(why) = member.why else {
+            hand.outcome.changed += 1;
+            return;
+        };
+        let mut look = || {
+            let name = CString::new(name)?;
+            let look = open_once(root, &mut self.open, folder)?.look(&name)?;
+            Ok::<_, io::Error>((name, look))
+        };
+        match look() {
+            Ok((name, look)) if is_member(stored, &look) => {
+                self.waiting.push(Leaver { folder: folder.to_vec(), name, look, why, ends: member.ends });
+            }
+            // What has gone by itself is missed by nobody but the leader's bundle, which stays then.
+            _ => {
+                hand.outcome.changed += 1;
+                self.changed = true;
+            }
+        }
+        if member.ends {
+            if std::mem::take(&mut self.changed) {
+                hand.outcome.changed += (self.waiting.len() - self.complete) as u64;
+                self.waiting.truncate(self.complete);
+            }
+            self.complete = self.waiting.len();
+        }
+    }
+
+    /// Whether what waits is enough for a batch, or what comes next lies in another folder.
+    fn is_due(&self, next: &[u8], at_once: usize) -> bool {
+        let parts = self.waiting.first().is_some_and(|first| first.folder != next);
+        self.complete > 0 && (parts || self.complete >= at_once.max(1))
+    }
+}
+
+/// The inodes of a folder and of those above it, up to the root.
+fn inodes_up(root: &Root, folder: &[u8]) -> Vec<u64> {
+    let ends = folder.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(n, _)| n);
+    let paths = std::iter::once(0).chain(ends).chain([folder.len()]).map(|end| &folder[..end]);
+    paths.filter_map(|path| Some(root.top().open_below(path).ok()?.inode())).collect()
 }

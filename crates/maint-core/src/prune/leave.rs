@@ -2,18 +2,21 @@
 
 use super::{
     Archive, Batch, Doomed, Fate,
-    act::{Actor, Halt, Hand, bundle_end, in_use},
+    act::{Actor, Around, Halt, Hand, bundle_end, in_use},
 };
 use crate::{
     bundle::stem,
     fs::{
-        Claimed, Destination, Folder, FsError, Grip, Original, Place, StageError, Staged, Taken, Then,
-        Warrant, numbered, remove_unclaimed,
+        Arriving, Claimed, Destination, Folder, FsError, Grip, Original, Place, StageError, Staged, Taken,
+        Then, Warrant, remove_unclaimed,
     },
     retention::Kept,
     text::joined,
 };
-use std::{ffi::CStr, io};
+use std::{
+    ffi::{CStr, CString},
+    io,
+};
 
 /// Where files go.
 pub enum Leave<'a> {
@@ -32,7 +35,13 @@ pub(super) struct Leaving<'l, 'a> {
     pub(super) folder: &'l Folder,
     pub(super) batch: &'l Batch<'l>,
     pub(super) leave: &'l Leave<'a>,
-    pub(super) inodes: &'l dyn Fn() -> Vec<u64>,
+    pub(super) around: Around<'l>,
+}
+
+/// Copies that wait, and the names they are to have; of what is not copied there are none.
+struct Staging {
+    staged: Vec<Result<Staged, StageError>>,
+    names: Vec<(CString, bool)>,
 }
 
 /// What became of a batch.
@@ -71,8 +80,8 @@ struct Bundle<'b> {
 impl Leaving<'_, '_> {
     pub(super) fn settle(&self, hand: &mut Hand) -> Settled {
         let files = self.batch.files;
-        let staged = self.stage();
-        let mut held = self.claim_all(hand, &staged);
+        let staging = self.stage();
+        let mut held = self.claim_all(hand, &staging.staged);
         // Seen after the claims: who finds the file under its name and locks it is seen in time, and who
         // comes later does not find it.
         let halt = self.actor.look_who_uses(hand).err();
@@ -84,10 +93,13 @@ impl Leaving<'_, '_> {
             let may_go = if halt.is_some() || (self.actor.what.scope.stop)() {
                 Err(Stays::Stopped)
             } else {
-                self.is_unchanged(hand, bundle, &staged, &mut held)
+                self.is_unchanged(hand, bundle, &staging.staged, &mut held)
             };
             let gone = may_go.and_then(|()| match self.leave {
-                Leave::Move(to) => self.move_bundle(hand, to, bundle, &staged, &mut held, &mut fates),
+                Leave::Move(to) if to.copies() => {
+                    self.place_copies(hand, to, bundle, &staging, &mut held, &mut fates)
+                }
+                Leave::Move(to) => self.rename_bundle(hand, to, bundle, &mut held, &mut fates),
                 Leave::Delete | Leave::Archive(_) => self.remove_bundle(hand, bundle, &mut held, &mut fates),
             });
             if let Err(stays) = gone {
@@ -96,30 +108,46 @@ impl Leaving<'_, '_> {
             start = end;
         }
         if let Leave::Move(to) = self.leave {
-            staged.iter().flatten().for_each(|staged| to.unstage(staged));
+            staging.staged.iter().flatten().for_each(|staged| to.unstage(staged));
         }
         Settled { fates, halt }
     }
 
-    /// Copies what must be copied before anything is touched.
-    fn stage(&self) -> Vec<Result<Staged, StageError>> {
-        let by_rename = || self.batch.files.iter().map(|_| Ok(Staged::ByRename)).collect();
-        let Leave::Move(to) = self.leave else { return by_rename() };
-        if !to.copies() {
-            return by_rename();
+    /// Copies what must be copied before anything is touched. A batch that is copied is one bundle.
+    fn stage(&self) -> Staging {
+        let all = |one: &dyn Fn() -> Result<Staged, StageError>| Staging {
+            staged: self.batch.files.iter().map(|_| one()).collect(),
+            names: Vec::new(),
+        };
+        match self.leave {
+            Leave::Move(to) if to.copies() => self.copy_all(to).unwrap_or_else(|error| {
+                all(&|| Err(StageError::Failed(io::Error::new(error.kind(), error.to_string()))))
+            }),
+            Leave::Move(_) | Leave::Delete | Leave::Archive(_) => all(&|| Ok(Staged::ByRename)),
         }
-        match self.folder_in(to) {
-            Ok(there) => {
-                let each = |doomed: &Doomed<'_>| {
-                    to.stage(self.warrant, self.folder, doomed.name, &doomed.look, &there)
-                };
-                self.batch.files.iter().map(each).collect()
+    }
+
+    fn copy_all(&self, to: &Destination) -> io::Result<Staging> {
+        let there = self.folder_in(to)?;
+        let names = to.arrange(self.folder, &self.arriving(self.batch.files), &there)?;
+        let each = |(doomed, (_, is_there)): (&Doomed<'_>, &(_, bool))| {
+            if *is_there {
+                Ok(Staged::There)
+            } else {
+                to.stage(self.warrant, self.folder, doomed.name, &doomed.look)
             }
-            Err(error) => {
-                let same = || io::Error::new(error.kind(), error.to_string());
-                self.batch.files.iter().map(|_| Err(StageError::Failed(same()))).collect()
-            }
-        }
+        };
+        let staged = self.batch.files.iter().zip(&names).map(each).collect();
+        Ok(Staging { staged, names })
+    }
+
+    fn arriving<'d>(&self, files: &'d [Doomed<'d>]) -> Vec<Arriving<'d>> {
+        let one = |doomed: &'d Doomed<'d>| Arriving {
+            name: doomed.name,
+            key_end: self.key_end(doomed.name.to_bytes()),
+            look: &doomed.look,
+        };
+        files.iter().map(one).collect()
     }
 
     fn folder_in(&self, to: &Destination) -> io::Result<Folder> {
@@ -184,6 +212,14 @@ impl Leaving<'_, '_> {
                 }
             }
         }
+        self.is_same(hand, bundle, held)?;
+        let spare = self.actor.what.scope.spare;
+        in_use(&hand.in_use, spare, self.folder, bundle.files, self.around)
+            .map_or(Ok(()), |why| Err(Stays::InUse(why)))
+    }
+
+    /// Whether every file of a bundle is still what was condemned.
+    fn is_same(&self, hand: &mut Hand, bundle: Bundle<'_>, held: &mut [Held]) -> Result<(), Stays> {
         for (n, doomed) in (bundle.start..).zip(bundle.files) {
             let look = match (&held[n], &hand.claim) {
                 (Held::Claimed(claimed), Some(claim)) => claim.look(claimed),
@@ -202,9 +238,7 @@ impl Leaving<'_, '_> {
                 Err(error) => return Err(self.failed(hand, "look at", doomed, error)),
             }
         }
-        let spare = self.actor.what.scope.spare;
-        in_use(&hand.in_use, spare, self.folder, bundle.files, self.inodes)
-            .map_or(Ok(()), |why| Err(Stays::InUse(why)))
+        Ok(())
     }
 
     /// Removes a bundle, the leader last.
@@ -227,75 +261,110 @@ impl Leaving<'_, '_> {
         Ok(())
     }
 
-    /// Gives a bundle its place at the destination, the leader last.
-    fn move_bundle(
+    /// Renames a bundle to its place at the destination, the leader last; all of it or nothing.
+    fn rename_bundle(
         &self,
         hand: &mut Hand,
         to: &Destination,
         bundle: Bundle<'_>,
-        staged: &[Result<Staged, StageError>],
         held: &mut [Held],
         fates: &mut [Fate],
     ) -> Result<(), Stays> {
-        let there = self
-            .folder_in(to)
-            .map_err(|error| self.failed(hand, "make the folder for", &bundle.files[0], error))?;
-        let names: Vec<(&CStr, usize)> = (bundle.start..)
-            .zip(bundle.files)
-            .filter(|(n, _)| !matches!(held[*n], Held::Lost) && !matches!(staged[*n], Ok(Staged::There(_))))
-            .map(|(_, doomed)| (doomed.name, self.key_end(doomed.name.to_bytes())))
-            .collect();
-        let number = to
-            .free_number(&there, &names)
-            .map_err(|error| self.failed(hand, "find a free name for", &bundle.files[0], error))?;
-        for (n, doomed) in (bundle.start..).zip(bundle.files) {
-            let Ok(staged) = &staged[n] else { continue };
-            let name = match staged {
-                Staged::There(name) => name.clone(),
-                Staged::ByRename | Staged::Copied(_) => {
-                    numbered(doomed.name, self.key_end(doomed.name.to_bytes()), number)
-                        .map_err(|error| self.failed(hand, "name", doomed, error))?
+        let first = &bundle.files[0];
+        let there =
+            self.folder_in(to).map_err(|error| self.failed(hand, "make the folder for", first, error))?;
+        // What has gone by itself needs no name.
+        let present: Vec<(usize, &Doomed<'_>)> =
+            (bundle.start..).zip(bundle.files).filter(|(n, _)| !matches!(held[*n], Held::Lost)).collect();
+        let files: Vec<Doomed<'_>> = present.iter().map(|(_, doomed)| **doomed).collect();
+        let names = to.arrange(self.folder, &self.arriving(&files), &there);
+        let names = names.map_err(|error| self.failed(hand, "find a free name for", first, error))?;
+        for (done, ((n, doomed), (name, _))) in present.iter().zip(&names).enumerate() {
+            if let Err(stays) = self.rename(hand, (to, &there), doomed, &mut held[*n], name) {
+                for ((n, doomed), (name, _)) in present[..done].iter().zip(&names) {
+                    fates[*n] = Fate::Spared;
+                    if let Err(error) = to.rename_back(self.warrant, &there, name, self.folder, doomed.name) {
+                        hand.outcome.errors.push(self.error("put back", doomed.name, error));
+                    }
                 }
-            };
-            let frees = match self.place(hand, to, staged, doomed, &mut held[n], (&there, name.as_c_str())) {
-                Ok(None) => continue,
-                Ok(Some(frees)) => frees,
-                Err(stays) => return Err(stays),
-            };
-            fates[n] = Fate::Moved { to: joined(&[self.batch.folder, name.to_bytes()]), frees };
-            Self::count(hand, doomed, frees);
+                return Err(stays);
+            }
+            fates[*n] = Fate::Moved { to: joined(&[self.batch.folder, name.to_bytes()]), frees: 0 };
+        }
+        for (_, doomed) in present {
+            Self::count(hand, doomed, 0);
         }
         Ok(())
     }
 
-    /// Puts one file in its place; after a copy the original goes. Gives the bytes that came free, or
-    /// nothing when the file has gone by itself.
-    fn place(
+    fn rename(
+        &self,
+        hand: &mut Hand,
+        (to, there): (&Destination, &Folder),
+        doomed: &Doomed<'_>,
+        held: &mut Held,
+        name: &CStr,
+    ) -> Result<(), Stays> {
+        let original = match (&*held, &hand.claim) {
+            (Held::Claimed(claimed), Some(claim)) => Original::Claimed(claim, claimed),
+            _ => Original::Named(self.folder, doomed.name),
+        };
+        match to.rename(self.warrant, original, there, name, &doomed.look) {
+            Ok(true) => {
+                hand.outcome.unclaimed += u64::from(matches!(held, Held::InPlace));
+                *held = Held::Lost;
+                Ok(())
+            }
+            Ok(false) => Err(Stays::Changed),
+            Err(error) => Err(self.failed(hand, "move", doomed, error)),
+        }
+    }
+
+    /// Gives all copies of a bundle their places, makes that durable, looks at the originals once more, and
+    /// only then lets them go.
+    fn place_copies(
         &self,
         hand: &mut Hand,
         to: &Destination,
-        staged: &Staged,
-        doomed: &Doomed<'_>,
-        held: &mut Held,
-        (there, name): (&Folder, &CStr),
-    ) -> Result<Option<u64>, Stays> {
-        let original = match (&*held, &hand.claim) {
-            (Held::Claimed(claimed), Some(claim)) => Original::Claimed(claim, claimed),
-            (Held::InPlace, _) => Original::Named(self.folder, doomed.name),
-            (Held::Claimed(_) | Held::Lost, _) => return Ok(None),
-        };
-        let placed = to.place(self.warrant, staged, original, there, name, &doomed.look);
-        match placed {
-            Ok(true) => {}
-            Ok(false) => return Err(Stays::Changed),
-            Err(error) => return Err(self.failed(hand, "move", doomed, error)),
+        bundle: Bundle<'_>,
+        staging: &Staging,
+        held: &mut [Held],
+        fates: &mut [Fate],
+    ) -> Result<(), Stays> {
+        let Bundle { files, start } = bundle;
+        let there = &self
+            .folder_in(to)
+            .map_err(|error| self.failed(hand, "open the folder for", &files[0], error))?;
+        let all = start..start + files.len();
+        let staged: Vec<&Staged> = staging.staged[all.clone()].iter().flatten().collect();
+        let names = &staging.names[all];
+        let mut placed = 0;
+        let mut result = Ok(());
+        for ((doomed, copy), (name, _)) in files.iter().zip(&staged).zip(names) {
+            if let Err(error) = to.place(self.warrant, copy, there, name) {
+                result = Err(self.failed(hand, "move", doomed, error));
+                break;
+            }
+            placed += 1;
         }
-        if let Staged::ByRename = staged {
-            hand.outcome.unclaimed += u64::from(matches!(held, Held::InPlace));
-            *held = Held::Lost;
-            return Ok(Some(0));
+        let result = result
+            .and_then(|()| {
+                to.confirm(there, names).map_err(|error| self.failed(hand, "move", &files[0], error))
+            })
+            .and_then(|()| self.is_same(hand, bundle, held));
+        if let Err(stays) = result {
+            for (copy, (name, _)) in staged.iter().zip(names).take(placed) {
+                to.displace(self.warrant, copy, there, name);
+            }
+            return Err(stays);
         }
-        self.take(hand, doomed, held)
+        for ((n, doomed), (name, _)) in (start..).zip(files).zip(names) {
+            if let Some(frees) = self.take(hand, doomed, &mut held[n])? {
+                fates[n] = Fate::Moved { to: joined(&[self.batch.folder, name.to_bytes()]), frees };
+                Self::count(hand, doomed, frees);
+            }
+        }
+        Ok(())
     }
 
     /// Takes one file away: the bytes that come free, or nothing when it has gone by itself.

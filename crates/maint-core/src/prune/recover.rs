@@ -31,13 +31,27 @@ pub fn recover(
         claims.finish(warrant, root, &spares, &|folder, name, look| ledger.recovered(folder, name, look))
     };
     let claims = claims.map(finish).unwrap_or_default();
-    let mut folders = 0;
-    for left in lock.left_behind().filter(|_| empty_folders) {
+    let folders = if empty_folders { fold_up(root, lock, lock.left_behind(), ledger) } else { 0 };
+    Recovered { claims, folders }
+}
+
+/// Takes away those of some folders that are empty now, and what goes empty above them; answers how many.
+pub(super) fn fold_up<'f>(
+    root: &Root,
+    lock: &Lock,
+    folders: impl Iterator<Item = &'f [u8]>,
+    ledger: &dyn Ledger,
+) -> u64 {
+    let mut folders: Vec<&[u8]> = folders.collect();
+    // Those deeper down first.
+    folders.sort_unstable_by_key(|folder| std::cmp::Reverse(folder.len()));
+    let mut count = 0;
+    for left in folders {
         // With it the folder above may have gone empty, and so on up.
         let mut gone = None;
         let mut folder = left;
-        while !folder.is_empty() && remove_if_empty(warrant, root, folder) {
-            folders += 1;
+        while !folder.is_empty() && remove_if_empty(lock.warrant(), root, folder) {
+            count += 1;
             gone = Some(folder);
             folder = parent_and_name(folder).0;
         }
@@ -48,5 +62,5 @@ pub fn recover(
             }
         }
     }
-    Recovered { claims, folders }
+    count
 }

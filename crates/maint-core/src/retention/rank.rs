@@ -82,27 +82,26 @@ fn keep_largest(keys: &mut Vec<Key>, count: usize) {
 #[derive(Debug, Clone)]
 pub(super) struct Fitting {
     limit: u64,
-    weighed: Vec<(Key, u64)>,
+    /// One part for each worker: putting them into one would hold some of them twice.
+    parts: Vec<Vec<(Key, u64)>>,
     total: u64,
 }
 
 impl Fitting {
     pub(super) fn new(limit: u64) -> Self {
-        Self { limit, weighed: Vec::new(), total: 0 }
+        Self { limit, parts: vec![Vec::new()], total: 0 }
     }
 
     pub(super) fn add(&mut self, key: Key, weight: u64) {
-        self.weighed.push((key, weight));
+        if let Some(part) = self.parts.first_mut() {
+            part.push((key, weight));
+        }
         self.total = self.total.saturating_add(weight);
     }
 
     pub(super) fn merge(&mut self, other: Self) {
         self.total = self.total.saturating_add(other.total);
-        if self.weighed.is_empty() {
-            self.weighed = other.weighed;
-        } else {
-            self.weighed.extend(other.weighed);
-        }
+        self.parts.extend(other.parts);
     }
 
     /// The oldest key that still fits; `None` when all do. The newest stays even where it exceeds the
@@ -111,10 +110,15 @@ impl Fitting {
         if self.total <= self.limit {
             return None;
         }
-        self.weighed.sort_unstable_by_key(|(key, _)| std::cmp::Reverse(*key));
+        for part in &mut self.parts {
+            part.sort_unstable_by_key(|(key, _)| *key);
+        }
+        let newest = |parts: &mut [Vec<(Key, u64)>]| {
+            parts.iter_mut().max_by_key(|part| part.last().map(|(key, _)| *key)).and_then(Vec::pop)
+        };
         let mut floor = None;
         let mut sum = 0_u64;
-        for (key, weight) in self.weighed {
+        while let Some((key, weight)) = newest(&mut self.parts) {
             sum = sum.saturating_add(weight);
             if sum > self.limit && floor.is_some() {
                 break;

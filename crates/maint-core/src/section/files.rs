@@ -224,14 +224,18 @@ impl FilesSection {
             return;
         }
         if let Some(destination) = sections[n].destination() {
-            let receives = |other: &Self| {
-                other.root().starts_with(&destination) || destination.starts_with(other.root())
-            };
-            for (m, _) in sections.iter().enumerate().filter(|(m, other)| *m != n && receives(other)) {
+            let meets = |other: &Self| other.receives(&destination) || other.root().starts_with(&destination);
+            for (m, _) in sections.iter().enumerate().filter(|(m, other)| *m != n && meets(other)) {
                 Self::receivers_first(sections, m, seen, order);
             }
         }
         order.push(n);
+    }
+
+    /// Whether what is put into a folder comes before this target.
+    fn receives(&self, folder: &Path) -> bool {
+        let below = folder.strip_prefix(self.root()).ok();
+        below.is_some_and(|below| self.select().reaches(below.as_os_str().as_bytes()))
     }
 
     fn check_numbers(&self) -> Result<(), Fault> {
@@ -302,8 +306,7 @@ impl FilesSection {
     fn check_then(&self) -> Result<(), Fault> {
         let Some(to) = self.destination() else { return Ok(()) };
         check_root_path(&to).map_err(|why| Fault::at("then", why))?;
-        let below = to.strip_prefix(self.root()).ok();
-        if below.is_some_and(|below| self.select().reaches(below.as_os_str().as_bytes())) {
+        if self.receives(&to) {
             return Err(Fault::at(
                 "then",
                 "leads back into path: files would come round again; name a folder outside, or exclude it",
@@ -334,7 +337,14 @@ impl FilesSection {
         }
         let all = Pattern::any();
         let of = |section: &Self| {
-            if section.patterns.is_empty() { vec![all.clone()] } else { section.patterns.clone() }
+            let mut patterns =
+                if section.patterns.is_empty() { vec![all.clone()] } else { section.patterns.clone() };
+            // What goes with a file is judged with it.
+            patterns.extend(section.with.iter().map(|template| {
+                let (before, after) = template.around();
+                Pattern::around(before, after)
+            }));
+            patterns
         };
         of(outer).iter().any(|a| {
             of(inner).iter().any(|b| {
@@ -393,9 +403,8 @@ fn ring_from(sections: &[(&str, &FilesSection)], start: usize, first: &FilesSect
     let mut way = Vec::new();
     let mut at = first;
     for _ in 0..sections.len() {
-        let ThenValue::MoveTo(_) = at.then else { return None };
         let to = at.destination()?;
-        let (n, (name, next)) = sections.iter().enumerate().find(|(_, (_, next))| next.root() == to)?;
+        let (n, (name, next)) = sections.iter().enumerate().find(|(_, (_, next))| next.receives(&to))?;
         way.push(*name);
         if n == start {
             return Some(way.join(" → "));
