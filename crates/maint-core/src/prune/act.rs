@@ -268,6 +268,8 @@ pub(super) struct Hand {
     pub(super) outcome: Outcome,
     pub(super) claim: Option<ClaimHand>,
     pub(super) in_use: InUse,
+    /// Batches since the last look at who uses what.
+    pub(super) looks_saved: u32,
     /// The folder that was last written into the lock's journal.
     touched: Option<Vec<u8>>,
 }

@@ -70,6 +70,13 @@ enum Stays {
     Stopped,
 }
 
+/// So many files are claimed before the first of them goes: a private folder that stays small is quick,
+/// and each look at who uses what serves them all.
+const GROUP: usize = 32;
+
+/// Of so many batches that are not claimed one has a look of its own at who uses what.
+const LOOKS_SAVED: u32 = 8;
+
 /// One bundle of a batch, from `start` on.
 #[derive(Clone, Copy)]
 struct Bundle<'b> {
@@ -81,36 +88,66 @@ impl Leaving<'_, '_> {
     pub(super) fn settle(&self, hand: &mut Hand) -> Settled {
         let files = self.batch.files;
         let staging = self.stage();
-        let mut held = self.claim_all(hand, &staging.staged);
-        // Seen after the claims: who finds the file under its name and locks it is seen in time, and who
-        // comes later does not find it.
-        let halt = self.actor.look_who_uses(hand).err();
+        let names = files.iter().map(|doomed| doomed.name);
+        let may_claim =
+            hand.claim.as_mut().is_some_and(|claim| claim.intend(self.batch.folder, names).is_ok());
         let mut fates = vec![Fate::Spared; files.len()];
-        let mut start = 0;
-        while start < files.len() {
-            let end = start + bundle_end(&files[start..]);
-            let bundle = Bundle { files: &files[start..end], start };
-            let may_go = if halt.is_some() || (self.actor.what.scope.stop)() {
-                Err(Stays::Stopped)
+        let mut held = Vec::with_capacity(files.len());
+        let mut halt = None;
+        while held.len() < files.len() && halt.is_none() && !(self.actor.what.scope.stop)() {
+            let start = held.len();
+            if may_claim {
+                self.claim_group(hand, &staging.staged, &mut held);
             } else {
-                self.is_unchanged(hand, bundle, &staging.staged, &mut held)
-            };
-            let gone = may_go.and_then(|()| match self.leave {
-                Leave::Move(to) if to.copies() => {
-                    self.place_copies(hand, to, bundle, &staging, &mut held, &mut fates)
-                }
-                Leave::Move(to) => self.rename_bundle(hand, to, bundle, &mut held, &mut fates),
-                Leave::Delete | Leave::Archive(_) => self.remove_bundle(hand, bundle, &mut held, &mut fates),
-            });
-            if let Err(stays) = gone {
-                self.give_back(hand, bundle, &mut held, &fates, &stays);
+                held.extend(files.iter().map(|_| Held::InPlace));
             }
-            start = end;
+            // Seen after the claims: who finds the file under its name and locks it is seen in time, and who
+            // comes later does not find it.
+            halt = self.look_who_uses(hand, may_claim).err();
+            self.settle_group(hand, start, halt.is_some(), &staging, &mut held, &mut fates);
         }
         if let Leave::Move(to) = self.leave {
             staging.staged.iter().flatten().for_each(|staged| to.unstage(staged));
         }
         Settled { fates, halt }
+    }
+
+    /// Without claims there is no moment at which a look is exact, so not every batch has its own.
+    fn look_who_uses(&self, hand: &mut Hand, claimed: bool) -> Result<(), Halt> {
+        let is_due = claimed || hand.looks_saved == 0;
+        hand.looks_saved = (hand.looks_saved + 1) % LOOKS_SAVED;
+        if is_due { self.actor.look_who_uses(hand) } else { Ok(()) }
+    }
+
+    /// Lets go, or gives back, what is held from `start` on.
+    fn settle_group(
+        &self,
+        hand: &mut Hand,
+        mut start: usize,
+        halted: bool,
+        staging: &Staging,
+        held: &mut [Held],
+        fates: &mut [Fate],
+    ) {
+        let files = self.batch.files;
+        while start < held.len() {
+            let end = start + bundle_end(&files[start..]);
+            let bundle = Bundle { files: &files[start..end], start };
+            let may_go = if halted || (self.actor.what.scope.stop)() {
+                Err(Stays::Stopped)
+            } else {
+                self.is_unchanged(hand, bundle, &staging.staged, held)
+            };
+            let gone = may_go.and_then(|()| match self.leave {
+                Leave::Move(to) if to.copies() => self.place_copies(hand, to, bundle, staging, held, fates),
+                Leave::Move(to) => self.rename_bundle(hand, to, bundle, held, fates),
+                Leave::Delete | Leave::Archive(_) => self.remove_bundle(hand, bundle, held, fates),
+            });
+            if let Err(stays) = gone {
+                self.give_back(hand, bundle, held, fates, &stays);
+            }
+            start = end;
+        }
     }
 
     /// Copies what must be copied before anything is touched. A batch that is copied is one bundle.
@@ -154,17 +191,13 @@ impl Leaving<'_, '_> {
         to.folder_for(self.warrant, self.actor.what.scope.root, self.batch.folder)
     }
 
-    fn claim_all(&self, hand: &mut Hand, staged: &[Result<Staged, StageError>]) -> Vec<Held> {
+    /// Claims the next bundles, a few files of them.
+    fn claim_group(&self, hand: &mut Hand, staged: &[Result<Staged, StageError>], held: &mut Vec<Held>) {
         let files = self.batch.files;
-        let names = || files.iter().map(|doomed| doomed.name);
-        let Hand { claim, outcome, .. } = hand;
-        let ready = claim.as_mut().is_some_and(|claim| claim.intend(self.batch.folder, names()).is_ok());
-        let Some(claim) = claim.as_ref().filter(|_| ready) else {
-            return files.iter().map(|_| Held::InPlace).collect();
-        };
+        let Hand { claim: Some(claim), outcome, .. } = hand else { return };
         let then = if let Leave::Move(_) = self.leave { Then::Leave } else { Then::Remove };
-        let mut held = Vec::with_capacity(files.len());
-        while held.len() < files.len() {
+        let enough = held.len() + GROUP;
+        while held.len() < files.len().min(enough) {
             let start = held.len();
             let end = start + bundle_end(&files[start..]);
             // What could not be copied stays, and so does all that belongs to it.
@@ -190,7 +223,6 @@ impl Leaving<'_, '_> {
                 });
             }
         }
-        held
     }
 
     /// The last look at every file of a bundle: it may only go as what was condemned, and unused.
