@@ -72,7 +72,7 @@ enum Stays {
 
 /// So many files are claimed before the first of them goes: a private folder that stays small is quick,
 /// and each look at who uses what serves them all.
-const GROUP: usize = 32;
+const GROUP: usize = 64;
 
 /// Of so many batches that are not claimed one has a look of its own at who uses what.
 const LOOKS_SAVED: u32 = 8;
