@@ -132,6 +132,12 @@ struct Together<'s, 'b> {
 }
 
 impl Scope<'_> {
+    /// What the names of a bundle have in common; `None` when every file is alone.
+    fn key<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
+        let with = &self.select.with;
+        (!with.is_empty()).then(|| with.key(name))
+    }
+
     /// Looks at every name of a block and hands over what is judged together; what has gone by now is no
     /// concern. Answers how many files were seen.
     fn look_at_each<'b>(

@@ -6,7 +6,10 @@ use crate::{
     fs::{Folder, HeldOpen, HeldOpenError, Locked},
     retention::Kept,
 };
-use std::{ffi::CString, io};
+use std::{
+    ffi::{CStr, CString},
+    io,
+};
 
 /// Which signs of use are heeded: the keys of `spare = { … }`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
@@ -85,14 +88,26 @@ impl InUse {
         self.open.as_ref().is_some_and(|table| table.by(device, inode).is_some()).then_some(Kept::HeldOpen)
     }
 
-    /// Whether any lock is held anywhere: without one no folder need be asked about.
-    pub fn hold_folders(&self) -> bool {
-        self.locked.as_ref().is_some_and(|table| !table.is_empty())
-    }
-
-    /// Whether one of these folders is locked.
-    pub fn keeps_folder(&self, device: u64, mut inodes: impl Iterator<Item = u64>) -> bool {
-        let Some(table) = self.locked.as_ref() else { return false };
-        inodes.any(|inode| table.by(device, inode).is_some())
+    /// Why files of one folder that go together are spared: a lock on the folder or on one above it (whose
+    /// inodes are asked for only when anything is locked at all), on one of them, or a lock file beside one
+    /// now, where the folder may hold such signs.
+    pub fn spares<'f>(
+        &self,
+        spare: &Spare,
+        folder: &Folder,
+        files: impl Iterator<Item = (&'f CStr, &'f Look)> + Clone,
+        inodes: impl FnOnce() -> Vec<u64>,
+        may_hold_signs: bool,
+    ) -> Option<Kept> {
+        let (_, first) = files.clone().next()?;
+        if let Some(table) = self.locked.as_ref().filter(|table| !table.is_empty())
+            && inodes().into_iter().any(|inode| table.by(first.device, inode).is_some())
+        {
+            return Some(Kept::FolderLocked);
+        }
+        files.clone().find_map(|(_, look)| self.keeps(look)).or_else(|| {
+            let mut names = files.map(|(name, _)| name.to_bytes());
+            (may_hold_signs && names.any(|name| spare.has_lock_file(folder, name))).then_some(Kept::LockFile)
+        })
     }
 }

@@ -25,7 +25,10 @@ use std::{
     io::IsTerminal as _,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -63,6 +66,7 @@ pub struct Run {
     prints_report: bool,
     is_ad_hoc: bool,
     clock_in_doubt: AtomicBool,
+    witnesses: OnceLock<Witnesses>,
     report: Report,
 }
 
@@ -108,6 +112,7 @@ impl Run {
             prints_report: true,
             is_ad_hoc: false,
             clock_in_doubt: AtomicBool::new(false),
+            witnesses: OnceLock::new(),
             report,
         }
     }
@@ -191,8 +196,12 @@ impl Run {
         }
     }
 
-    /// What speaks for and against the clock.
-    pub fn witnesses(&self) -> Witnesses {
+    /// What speaks for and against the clock, the same for all sections.
+    pub fn witnesses(&self) -> &Witnesses {
+        self.witnesses.get_or_init(|| self.call_witnesses())
+    }
+
+    fn call_witnesses(&self) -> Witnesses {
         let starts = match History::look(&self.places.state) {
             Ok(Some(history)) => {
                 history.believed_starts(clock_guard::RUNS).map_err(|error| error.to_string())

@@ -11,7 +11,6 @@ use nix::{
     fcntl::{OFlag, RenameFlags, openat, renameat2},
     sys::stat::{Mode, mkdirat},
 };
-use rustix::fs::AtFlags;
 use std::{
     ffi::{CStr, CString},
     fs::File,
@@ -102,9 +101,7 @@ impl ArchivePlace {
 
     /// Takes away what was begun.
     pub fn give_up(&self) {
-        if rustix::fs::statat(&self.incoming, HALF_DONE, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
-            discard(self.incoming.as_fd(), HALF_DONE);
-        }
+        discard(self.incoming.as_fd(), HALF_DONE);
     }
 
     /// An error, with the path of the archive.

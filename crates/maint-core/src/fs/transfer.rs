@@ -103,11 +103,6 @@ impl Destination {
         self.incoming.is_some()
     }
 
-    /// The folder itself.
-    pub fn root(&self) -> &Root {
-        &self.root
-    }
-
     /// Opens the folder below the destination that stands for one below the source, and makes what is
     /// missing of it with the same owner and mode.
     pub fn folder_for(&self, _: Warrant<'_>, source: &Root, path: &[u8]) -> io::Result<Folder> {

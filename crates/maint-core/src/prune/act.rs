@@ -384,8 +384,7 @@ impl Visitor for Actor<'_> {
     }
 
     fn key<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
-        let with = &self.what.scope.select.with;
-        (!with.is_empty()).then(|| with.key(name))
+        self.what.scope.key(name)
     }
 }
 
@@ -406,16 +405,12 @@ impl Actor<'_> {
             Act::Remove { leave: Leave::Move(to), .. } if to.copies() => 1,
             _ => self.what.at_once.max(1),
         };
-        let ends = files.iter().enumerate().filter(|(_, doomed)| doomed.leads).map(|(n, _)| n + 1);
-        let mut cut = files.len();
-        for end in ends {
-            if end > most && cut < files.len() {
+        let mut cut = 0;
+        for bundle in files.split_inclusive(|doomed| doomed.leads) {
+            if cut > 0 && cut + bundle.len() > most {
                 break;
             }
-            cut = end;
-            if end >= most {
-                break;
-            }
+            cut += bundle.len();
         }
         cut
     }
@@ -510,16 +505,8 @@ pub(super) fn in_use(
     bundle: &[Doomed<'_>],
     around: Around<'_>,
 ) -> Option<Kept> {
-    let device = bundle.first()?.look.device;
-    if others.hold_folders() && others.keeps_folder(device, (around.inodes)().into_iter()) {
-        return Some(Kept::FolderLocked);
-    }
-    let held = bundle.iter().find_map(|doomed| others.keeps(&doomed.look));
-    held.or_else(|| {
-        let locked =
-            around.signs && bundle.iter().any(|doomed| spare.has_lock_file(folder, doomed.name.to_bytes()));
-        locked.then_some(Kept::LockFile)
-    })
+    let files = bundle.iter().map(|doomed| (doomed.name, &doomed.look));
+    others.spares(spare, folder, files, around.inodes, around.signs)
 }
 
 /// What is known of a batch's folder.

@@ -5,7 +5,7 @@
 
 use super::{
     Batch, Doomed,
-    act::{Actor, Around, Halt, Hand, bundle_end, in_use},
+    act::{Actor, Around, Halt, Hand, in_use},
     fold_up,
 };
 use crate::{
@@ -75,10 +75,7 @@ impl Archive {
     ) -> Result<(), Halt> {
         hand.in_use = spare.look()?;
         let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut rest = batch.files;
-        while !rest.is_empty() {
-            let (bundle, later) = rest.split_at(bundle_end(rest));
-            rest = later;
+        for bundle in batch.files.split_inclusive(|doomed| doomed.leads) {
             if let Some(why) = in_use(&hand.in_use, spare, folder, bundle, around) {
                 hand.outcome.spared.add_many(why, bundle.len() as u64);
                 continue;

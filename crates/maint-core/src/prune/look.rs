@@ -145,8 +145,7 @@ impl<W: Work> Visitor for Looker<'_, W> {
     }
 
     fn key<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
-        let with = &self.scope.select.with;
-        (!with.is_empty()).then(|| with.key(name))
+        self.scope.key(name)
     }
 }
 
@@ -207,16 +206,8 @@ pub(super) fn spared(
     block: Block<'_>,
     met: &Together<'_, '_>,
 ) -> Option<Kept> {
-    let device = met.files.first()?.look.device;
-    if in_use.hold_folders() && in_use.keeps_folder(device, block.inodes()) {
-        return Some(Kept::FolderLocked);
-    }
-    let looks: Option<Kept> = met.files.iter().find_map(|seen| in_use.keeps(&seen.look));
-    looks.or_else(|| {
-        let locked = block.may_hold_signs()
-            && met.files.iter().any(|seen| scope.spare.has_lock_file(folder, seen.name.to_bytes()));
-        locked.then_some(Kept::LockFile)
-    })
+    let files = met.files.iter().map(|seen| (seen.name, &seen.look));
+    in_use.spares(scope.spare, folder, files, || block.inodes().collect(), block.may_hold_signs())
 }
 
 /// Comparing needs no counts; what cannot be read is told by the walk that counts.
