@@ -4,7 +4,7 @@
 //! survey ──▶ plan ──▶ approve ──▶ carry out
 //! ```
 //!
-//! The pure modules ([`retention`], [`survey`], [`plan`], [`select`], [`pattern`], [`units`]) read no
+//! The pure modules ([`retention`], [`survey`], [`plan`], [`emergency`], [`select`], [`pattern`], [`units`]) read no
 //! clock and do no I/O. [`fs`] touches files, always relative to a handle, and changes nothing without a
 //! [`fs::Warrant`]. [`prune`] joins the two: a walk that looks, and a walk that acts.
 //!
@@ -13,6 +13,7 @@
 pub mod archive;
 pub mod bundle;
 pub mod calendar;
+pub mod emergency;
 pub mod entry;
 pub mod fs;
 pub mod grouping;

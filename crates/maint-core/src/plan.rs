@@ -1,7 +1,8 @@
 //! The policy made concrete: what may go, how much of it, and what a guard has approved of that.
 
 use crate::{
-    entry::Subject,
+    emergency::Spent,
+    entry::{Look, Subject},
     retention::{Rules, Verdict},
     survey::{Survey, Tally},
     units::Share,
@@ -13,12 +14,19 @@ pub struct Plan {
     rules: Rules,
     totals: Tally,
     judged: u64,
+    spent: Option<Spent>,
 }
 
 impl Plan {
     /// The plan that rules make of a survey. A pure function: the same survey gives the same plan.
     pub fn new(rules: Rules, survey: &Survey) -> Self {
-        Self { rules, totals: survey.condemned, judged: survey.judged() }
+        Self { rules, totals: survey.condemned, judged: survey.judged(), spent: None }
+    }
+
+    /// The same plan in an emergency: of what the rules let go only what is spent.
+    #[must_use]
+    pub fn spending(self, spent: Spent) -> Self {
+        Self { totals: spent.tally(), spent: Some(spent), ..self }
     }
 
     /// What would go.
@@ -122,9 +130,14 @@ impl Guard {
 }
 
 impl Approved {
-    /// What becomes of a subject under this plan.
-    pub fn judge(&self, subject: &Subject<'_>) -> Verdict {
-        self.plan.rules.judge(subject)
+    /// What becomes of a subject, and so of its files, under this plan.
+    pub fn judge<'f>(&self, subject: &Subject<'_>, files: impl Iterator<Item = &'f Look>) -> Verdict {
+        match (self.plan.rules.judge(subject), &self.plan.spent) {
+            (Verdict::Remove(why), Some(spent)) => {
+                spent.keeps(subject, files).map_or(Verdict::Remove(why), Verdict::Keep)
+            }
+            (verdict, _) => verdict,
+        }
     }
 
     /// The rules it judges by.
@@ -165,7 +178,7 @@ mod tests {
             Policy { max_age: Some(Span::from_seconds(1)), ..Policy::nothing(Span::from_seconds(0)) };
         let present = Present { now: Timestamp::from_seconds(0), zone: Zone::Utc, clock_in_doubt: false };
         let tally = |files| Tally { files, size: 0, frees: 0 };
-        Plan { rules: policy.at(present), totals: tally(condemned), judged: found }
+        Plan { rules: policy.at(present), totals: tally(condemned), judged: found, spent: None }
     }
 
     fn passes(condemned: u64, found: u64, share: Option<&str>) -> bool {

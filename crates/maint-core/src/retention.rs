@@ -221,6 +221,10 @@ kept! {
     LockFile => "lock-file",
     /// Another process has locked its folder.
     FolderLocked => "folder-locked",
+    /// An emergency needs no more.
+    NotNeeded => "not-needed",
+    /// It would bring nothing of what an emergency needs.
+    FreesNothing => "frees-nothing",
     /// Protected by `exclude`.
     Excluded => "excluded",
     /// A link, FIFO, socket or device.

@@ -2,7 +2,12 @@
 
 use crate::config::Level;
 use clap::{Args, Parser, ValueEnum};
-use maint_core::{fs::Workers, plan::Guard, units::Span};
+use maint_core::{
+    emergency::Mark,
+    fs::Workers,
+    plan::Guard,
+    units::{ByteSize, Share, Span},
+};
 use std::path::PathBuf;
 
 /// A whole command line: the shared options and the tool's own.
@@ -104,6 +109,33 @@ pub struct RemovingFiles {
     /// The same, exactly as the names are, each ended by a NUL
     #[arg(long, conflicts_with_all = ["json", "format", "list"])]
     pub print0: bool,
+}
+
+/// Options of tools that get space back in an emergency.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "In an emergency")]
+pub struct Rescuing {
+    /// Get space back on each volume that has reached its mark, by the emergency policies, the lowest priority first
+    #[arg(long)]
+    emergency: bool,
+    /// The same, at once, until no more than this share of space and inodes is used
+    #[arg(long, value_name = "SHARE", conflicts_with = "until_free")]
+    until_usage: Option<Share>,
+    /// The same, at once, until so much is free
+    #[arg(long, value_name = "SIZE")]
+    until_free: Option<ByteSize>,
+}
+
+impl Rescuing {
+    /// Whether this is an emergency.
+    pub fn is_asked_for(&self) -> bool {
+        self.emergency || self.until().is_some()
+    }
+
+    /// The mark that replaces those of all volumes.
+    pub fn until(&self) -> Option<Mark> {
+        self.until_usage.map(Mark::share).or(self.until_free.map(Mark::free))
+    }
 }
 
 impl Universal {

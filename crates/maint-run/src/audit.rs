@@ -3,7 +3,8 @@
 //!
 //! When the audit log has no room, or cannot be written, lines go to the runtime folder, which lies in
 //! memory: all of them at first, then one for each batch. The next run folds them in. Only when neither
-//! place takes a line does a run refuse to remove anything.
+//! place takes a line does a run refuse to remove anything. In an emergency it does not: then lines wait in
+//! memory for the room that it makes, and on a full disk the first of them do from the start.
 
 use crate::{clock, places::Places};
 use maint_core::{
@@ -31,6 +32,7 @@ pub struct Audit {
     run: String,
     path: PathBuf,
     refuge_path: PathBuf,
+    is_emergency: bool,
     sink: Mutex<Sink>,
 }
 
@@ -46,6 +48,11 @@ enum Sink {
         writes: u32,
     },
     None,
+    /// In an emergency: lines that nothing took yet, and whether anything has been asked to.
+    Memory {
+        lines: Vec<u8>,
+        writes: u32,
+    },
 }
 
 /// So many writes to the refuge later the log is asked again: removals make room.
@@ -55,10 +62,15 @@ const FULL_LINES: u64 = 4 << 20;
 /// … and here it ends.
 const REFUGE_SIZE: u64 = 16 << 20;
 
+/// So much is held in memory; beyond that one line for each batch must do, and in the end none.
+const MEMORY_SIZE: usize = 8 << 20;
+
 #[derive(Serialize)]
 struct Line<'a> {
     time: &'a str,
     run: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<&'static str>,
     tool: &'a str,
     target: &'a str,
     #[serde(flatten)]
@@ -103,7 +115,41 @@ struct Went {
 impl Audit {
     pub(crate) fn new(tool: &'static str, run: String, places: &Places) -> Self {
         let refuge_path = places.runtime.join(format!("audit-{tool}.jsonl"));
-        Self { tool, run, path: places.audit_log.clone(), refuge_path, sink: Mutex::new(Sink::Unopened) }
+        let path = places.audit_log.clone();
+        Self { tool, run, path, refuge_path, is_emergency: false, sink: Mutex::new(Sink::Unopened) }
+    }
+
+    pub(crate) fn begin_emergency(&mut self) {
+        self.is_emergency = true;
+    }
+
+    /// Nothing is written before something has gone: there is no room for it.
+    pub fn hold_back(&self) {
+        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*sink, Sink::Unopened) {
+            *sink = Sink::Memory { lines: Vec::new(), writes: 0 };
+        }
+    }
+
+    /// What was held back is written, as far as anything takes it.
+    pub fn write_held_back(&self) {
+        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        self.leave_memory(&mut sink);
+    }
+
+    fn leave_memory(&self, sink: &mut Sink) {
+        let Sink::Memory { lines, .. } = sink else { return };
+        let mut opened = self.open();
+        let file = match &mut opened {
+            Sink::Log(file) | Sink::Refuge { file, .. } => file,
+            Sink::Unopened | Sink::None | Sink::Memory { .. } => return,
+        };
+        if append(file, lines).is_ok() {
+            if let Sink::Refuge { length, .. } = &mut opened {
+                *length += lines.len() as u64;
+            }
+            *sink = opened;
+        }
     }
 
     /// The ledger of one target below `root`, whose files go to `destination` if they go to one.
@@ -169,6 +215,12 @@ impl Audit {
         if matches!(*sink, Sink::Unopened) {
             *sink = self.open();
         }
+        if let Sink::Memory { writes, .. } = &mut *sink {
+            *writes += 1;
+            if writes.is_multiple_of(ASK_AGAIN) {
+                self.leave_memory(&mut sink);
+            }
+        }
         if let Sink::Refuge { length, writes, .. } = &mut *sink {
             *writes += 1;
             if (*writes % ASK_AGAIN == 0 || *length + lines.len() as u64 > REFUGE_SIZE)
@@ -187,22 +239,47 @@ impl Audit {
             let (log, refuge) = (shown_path(&self.path), shown_path(&self.refuge_path));
             LedgerError(io::Error::other(format!("{log} takes no line, and {refuge} {why}")))
         };
-        let Sink::Refuge { file, length, .. } = &mut *sink else { return Err(nowhere("takes none either")) };
-        let lines = if *length + lines.len() as u64 <= FULL_LINES { lines } else { short };
-        if *length + lines.len() as u64 > REFUGE_SIZE {
-            return Err(nowhere("is as long as it may be"));
+        let written = if let Sink::Refuge { file, length, .. } = &mut *sink {
+            let lines = if *length + lines.len() as u64 <= FULL_LINES { lines } else { short };
+            if *length + lines.len() as u64 > REFUGE_SIZE {
+                Err(nowhere("is as long as it may be"))
+            } else {
+                *length += lines.len() as u64;
+                append(file, lines).map_err(|error| nowhere(&format!("takes none either ({error})")))
+            }
+        } else {
+            Err(nowhere("takes none either"))
+        };
+        if written.is_err() && self.is_emergency {
+            remember(&mut sink, lines, short);
+            return Ok(());
         }
-        append(file, lines).map_err(|error| nowhere(&format!("takes none either ({error})")))?;
-        *length += lines.len() as u64;
-        Ok(())
+        written
     }
 
     /// Makes what was written durable; once a run, and only if something was written.
     pub(crate) fn finish(&self) {
+        self.write_held_back();
+        if let Sink::Memory { .. } = &*self.sink.lock().unwrap_or_else(PoisonError::into_inner) {
+            log::error!("what this run removed is written down nowhere: no place takes a line");
+        }
         if let Sink::Log(log) = &*self.sink.lock().unwrap_or_else(PoisonError::into_inner)
             && let Err(error) = log.sync_data()
         {
             log::warn!("{} may lose lines with the power: {error}", shown_path(&self.path));
+        }
+    }
+}
+
+/// Keeps lines in memory, all of them while there are few.
+fn remember(sink: &mut Sink, lines: &[u8], short: &[u8]) {
+    if !matches!(sink, Sink::Memory { .. }) {
+        *sink = Sink::Memory { lines: Vec::new(), writes: 0 };
+    }
+    if let Sink::Memory { lines: kept, .. } = sink {
+        let lines = if kept.len() + lines.len() <= MEMORY_SIZE / 2 { lines } else { short };
+        if kept.len() + lines.len() <= MEMORY_SIZE {
+            kept.extend_from_slice(lines);
         }
     }
 }
@@ -251,7 +328,9 @@ struct TargetLedger<'a> {
 
 impl TargetLedger<'_> {
     fn push(&self, lines: &mut Vec<u8>, time: &str, event: Event<'_>) {
-        let line = Line { time, run: &self.audit.run, tool: self.audit.tool, target: self.target, event };
+        let mode = self.audit.is_emergency.then_some("emergency");
+        let line =
+            Line { time, run: &self.audit.run, mode, tool: self.audit.tool, target: self.target, event };
         // Every key is a string and every number whole: this cannot fail.
         if serde_json::to_writer(&mut *lines, &line).is_ok() {
             lines.push(b'\n');

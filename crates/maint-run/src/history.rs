@@ -1,18 +1,20 @@
 //! What earlier runs did: one SQLite file for each tool. It is written after the work is done; only
 //! `--every` has to look at it before.
 //!
-//! A history that cannot be written costs a warning, never the run.
+//! A history that cannot be written costs a warning, never the run: the entry waits in the runtime folder,
+//! which lies in memory, for the next run that can write one.
 
 use crate::{
     clock,
     places::make_folder,
-    report::{COUNTERS, Report},
+    report::{COUNTERS, Report, Rescue},
 };
 use maint_core::{text::shown_path, time::Timestamp, units::Span};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+use serde::{Deserialize, Serialize};
 use std::{
-    fs::OpenOptions,
-    io,
+    fs::{File, OpenOptions},
+    io::{self, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
@@ -38,7 +40,7 @@ pub(crate) enum HistoryError {
 }
 
 /// Each entry brings the file from the version of its index to the next.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE runs (
         id INTEGER PRIMARY KEY,
@@ -71,6 +73,22 @@ const MIGRATIONS: [&str; 2] = [
     "
     ALTER TABLE runs ADD COLUMN clock_in_doubt INTEGER NOT NULL DEFAULT 0;
 ",
+    "
+    CREATE TABLE volumes (
+        id INTEGER PRIMARY KEY,
+        run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        status TEXT NOT NULL,
+        ended INTEGER NOT NULL,
+        before_percent REAL NOT NULL,
+        after_percent REAL NOT NULL,
+        bytes_needed REAL NOT NULL,
+        bytes_freed REAL NOT NULL,
+        reached INTEGER NOT NULL
+    );
+    CREATE INDEX volumes_by_name ON volumes (name, run_id);
+    CREATE INDEX volumes_by_run ON volumes (run_id);
+",
 ];
 
 /// The version that this program writes.
@@ -83,6 +101,102 @@ const KEPT: Span = Span::from_seconds(400 * 86_400);
 /// How long another run's entry is waited for.
 const BUSY: Duration = Duration::from_secs(5);
 
+/// A run as it goes into a history, and as it waits for one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    run: String,
+    started: i64,
+    seconds: f64,
+    trigger: String,
+    mode: String,
+    status: String,
+    exit_code: u8,
+    clock_in_doubt: bool,
+    targets: Vec<EntryTarget>,
+    volumes: Vec<PastVolume>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct EntryTarget {
+    name: String,
+    status: String,
+    succeeded: bool,
+    ended: i64,
+    numbers: Vec<(String, f64)>,
+}
+
+/// What a history remembers of an emergency of a volume.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PastVolume {
+    /// Its name.
+    pub(crate) name: String,
+    /// How it ended.
+    pub(crate) status: String,
+    /// When it ended.
+    pub(crate) ended: i64,
+    /// Used space before and after.
+    pub(crate) percent: (f64, f64),
+    /// Bytes that were needed.
+    pub(crate) needed: f64,
+    /// Bytes that came free.
+    pub(crate) freed: f64,
+    /// Whether the mark was reached.
+    pub(crate) reached: bool,
+}
+
+/// What is known of all sections and volumes.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// The last of each section.
+    pub(crate) targets: Vec<PastTarget>,
+    /// The last emergency of each volume.
+    pub(crate) volumes: Vec<PastVolume>,
+}
+
+impl Entry {
+    /// What is remembered of a run.
+    pub(crate) fn of(report: &Report) -> Self {
+        let targets = report.targets.iter().filter(|target| !target.dry_run).map(|target| EntryTarget {
+            name: target.name.clone(),
+            status: target.status.word().to_owned(),
+            succeeded: target.succeeded(),
+            ended: report.ended.seconds,
+            numbers: numbers_of(target),
+        });
+        Self {
+            run: report.run.clone(),
+            started: report.started.seconds,
+            seconds: report.seconds,
+            trigger: report.trigger.word().to_owned(),
+            mode: report.mode.word().to_owned(),
+            status: report.status().word().to_owned(),
+            exit_code: report.exit_code(),
+            clock_in_doubt: report.clock_in_doubt,
+            targets: targets.collect(),
+            volumes: volumes_of(report).collect(),
+        }
+    }
+}
+
+/// The emergencies of a run that did something.
+pub(crate) fn volumes_of(report: &Report) -> impl Iterator<Item = PastVolume> {
+    let ended = report.ended.seconds;
+    report.rescues.iter().filter(|rescue| rescue.acted && !rescue.dry_run).map(move |rescue| {
+        let Rescue { volume, status, before, after, need, .. } = rescue;
+        #[expect(clippy::cast_precision_loss, reason = "beyond 2^53 bytes a byte does not matter")]
+        let (needed, freed) = (need.bytes as f64, rescue.freed().bytes as f64);
+        PastVolume {
+            name: volume.clone(),
+            status: status.word().to_owned(),
+            ended,
+            percent: (before.percent(), after.percent()),
+            needed,
+            freed,
+            reached: rescue.is_reached(),
+        }
+    })
+}
+
 /// What a history remembers of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PastRun {
@@ -94,6 +208,8 @@ pub(crate) struct PastRun {
     pub(crate) trigger: String,
     /// How it ended.
     pub(crate) status: String,
+    /// What for.
+    pub(crate) mode: String,
     /// Its sections.
     pub(crate) targets: Vec<PastWork>,
 }
@@ -140,10 +256,10 @@ impl History {
         Ok(Some(Self { db }))
     }
 
-    /// Adds a run to the history of a tool, and gives what it knows of every section. The file is made or
+    /// Adds runs to the history of a tool, and gives what it knows of every section. The file is made or
     /// migrated; one that is no sound database any more is set aside, with a warning.
-    pub(crate) fn add(folder: &Path, report: &Report) -> Result<Vec<PastTarget>, HistoryError> {
-        match Self::try_add(folder, report) {
+    pub(crate) fn add(folder: &Path, entries: &[Entry]) -> Result<Known, HistoryError> {
+        match Self::try_add(folder, entries) {
             Err(HistoryError::Sqlite(shown, error)) if is_corrupt(&error) => {
                 let aside =
                     set_aside(&file_in(folder)).map_err(|error| HistoryError::Open(shown.clone(), error))?;
@@ -151,13 +267,13 @@ impl History {
                     "{shown} is corrupt: it is kept as {}, and a new history begins",
                     shown_path(&aside)
                 );
-                Self::try_add(folder, report)
+                Self::try_add(folder, entries)
             }
             added => added,
         }
     }
 
-    fn try_add(folder: &Path, report: &Report) -> Result<Vec<PastTarget>, HistoryError> {
+    fn try_add(folder: &Path, entries: &[Entry]) -> Result<Known, HistoryError> {
         let path = file_in(folder);
         let failed = |source| HistoryError::Open(shown_path(&path), source);
         make_folder(folder).map_err(failed)?;
@@ -165,8 +281,11 @@ impl History {
         OpenOptions::new().append(true).create(true).mode(0o640).open(&path).map_err(failed)?;
         let mut history = Self::open_file(&path)?;
         let wrong = |source| HistoryError::Sqlite(shown_path(&path), source);
-        history.insert(report).map_err(wrong)?;
-        history.last_of_each().map_err(wrong)
+        history.insert(entries).map_err(wrong)?;
+        let known = |history: &Self| {
+            Ok(Known { targets: history.last_of_each()?, volumes: history.last_of_volumes()? })
+        };
+        known(&history).map_err(wrong)
     }
 
     fn open_file(path: &Path) -> Result<Self, HistoryError> {
@@ -189,42 +308,55 @@ impl History {
         Ok(Self { db })
     }
 
-    /// Adds a run, and forgets the oldest.
-    fn insert(&mut self, report: &Report) -> rusqlite::Result<()> {
+    /// Adds runs, and forgets the oldest.
+    fn insert(&mut self, entries: &[Entry]) -> rusqlite::Result<()> {
         let step = self.db.transaction()?;
-        step.execute(
-            "INSERT INTO runs (run, started, seconds, trigger, mode, status, exit_code, clock_in_doubt) VALUES (?, ?, ?, ?, 'normal', ?, ?, ?)",
-            params![
-                report.run,
-                report.started.seconds,
-                report.seconds,
-                report.trigger.word(),
-                report.status().word(),
-                report.exit_code(),
-                report.clock_in_doubt
-            ],
-        )?;
-        let run = step.last_insert_rowid();
-        for target in report.targets.iter().filter(|target| !target.dry_run) {
+        for entry in entries {
             step.execute(
-                "INSERT INTO targets (run_id, name, status, succeeded, ended) VALUES (?, ?, ?, ?, ?)",
-                params![run, target.name, target.status.word(), target.succeeded(), report.ended.seconds],
+                "INSERT INTO runs (run, started, seconds, trigger, mode, status, exit_code, clock_in_doubt) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                params![
+                    entry.run,
+                    entry.started,
+                    entry.seconds,
+                    entry.trigger,
+                    entry.mode,
+                    entry.status,
+                    entry.exit_code,
+                    entry.clock_in_doubt
+                ],
             )?;
-            let id = step.last_insert_rowid();
-            let mut insert = step.prepare("INSERT INTO numbers (target_id, word, value) VALUES (?, ?, ?)")?;
-            for (word, value) in numbers_of(target) {
-                insert.execute(params![id, word, value])?;
+            let run = step.last_insert_rowid();
+            for target in &entry.targets {
+                step.execute(
+                    "INSERT INTO targets (run_id, name, status, succeeded, ended) VALUES (?, ?, ?, ?, ?)",
+                    params![run, target.name, target.status, target.succeeded, target.ended],
+                )?;
+                let id = step.last_insert_rowid();
+                let mut insert =
+                    step.prepare("INSERT INTO numbers (target_id, word, value) VALUES (?, ?, ?)")?;
+                for (word, value) in &target.numbers {
+                    insert.execute(params![id, word, value])?;
+                }
+            }
+            for PastVolume { name, status, ended, percent, needed, freed, reached } in &entry.volumes {
+                step.execute(
+                    "INSERT INTO volumes (run_id, name, status, ended, before_percent, after_percent, bytes_needed, bytes_freed, reached) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    params![run, name, status, ended, percent.0, percent.1, needed, freed, reached],
+                )?;
             }
         }
-        step.execute("DELETE FROM runs WHERE started < ?", [report.started.minus(KEPT).seconds])?;
+        if let Some(last) = entries.last() {
+            let oldest = Timestamp::from_seconds(last.started).minus(KEPT).seconds;
+            step.execute("DELETE FROM runs WHERE started < ?", [oldest])?;
+        }
         step.commit()
     }
 
     /// The last runs, the newest first.
     pub(crate) fn last(&self, runs: u32) -> rusqlite::Result<Vec<PastRun>> {
-        let mut query = self
-            .db
-            .prepare("SELECT id, started, seconds, trigger, status FROM runs ORDER BY id DESC LIMIT ?")?;
+        let mut query = self.db.prepare(
+            "SELECT id, started, seconds, trigger, status, mode FROM runs ORDER BY id DESC LIMIT ?",
+        )?;
         let number = |word: &str| {
             format!("coalesce((SELECT value FROM numbers WHERE target_id = t.id AND word = '{word}'), 0)")
         };
@@ -242,6 +374,7 @@ impl History {
                     seconds: row.get(2)?,
                     trigger: row.get(3)?,
                     status: row.get(4)?,
+                    mode: row.get(5)?,
                     targets: Vec::new(),
                 },
             ))
@@ -275,6 +408,26 @@ impl History {
         Ok(ended.map(Timestamp::from_seconds))
     }
 
+    /// The last emergency of every volume that is remembered.
+    fn last_of_volumes(&self) -> rusqlite::Result<Vec<PastVolume>> {
+        let mut query = self.db.prepare(
+            "SELECT name, status, ended, before_percent, after_percent, bytes_needed, bytes_freed, reached
+             FROM volumes v WHERE v.id = (SELECT max(id) FROM volumes o WHERE o.name = v.name) ORDER BY name",
+        )?;
+        let rows = query.query_map([], |row| {
+            Ok(PastVolume {
+                name: row.get(0)?,
+                status: row.get(1)?,
+                ended: row.get(2)?,
+                percent: (row.get(3)?, row.get(4)?),
+                needed: row.get(5)?,
+                freed: row.get(6)?,
+                reached: row.get(7)?,
+            })
+        })?;
+        rows.collect()
+    }
+
     /// The last state of every section that is remembered.
     fn last_of_each(&self) -> rusqlite::Result<Vec<PastTarget>> {
         let mut query = self.db.prepare(
@@ -302,6 +455,52 @@ impl History {
             Ok(past)
         })
         .collect()
+    }
+}
+
+/// Entries that wait for a history that takes them.
+pub(crate) struct Waiting(PathBuf);
+
+impl Waiting {
+    /// Of entries no more than this waits: a year of emergencies.
+    const MOST: u64 = 4 << 20;
+
+    /// Those of a tool, in the runtime folder.
+    pub(crate) fn of(tool: &str, runtime: &Path) -> Self {
+        Self(runtime.join(format!("history-{tool}.jsonl")))
+    }
+
+    /// The file they wait in.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Those that wait; what a kill cut short is none.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        let mut text = String::new();
+        let read = File::open(&self.0).and_then(|file| file.take(Self::MOST).read_to_string(&mut text));
+        let lines = if read.is_ok() { text.lines() } else { "".lines() };
+        lines.filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// One more waits.
+    pub(crate) fn keep(&self, entry: &Entry) -> io::Result<()> {
+        let mut file = OpenOptions::new().create(true).append(true).mode(0o640).open(&self.0)?;
+        let length = file.metadata()?.len();
+        let line = serde_json::to_string(entry)? + "\n";
+        if length + line.len() as u64 > Self::MOST {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        file.write_all(line.as_bytes()).inspect_err(|_| {
+            let _ = file.set_len(length);
+        })
+    }
+
+    /// None waits any more.
+    pub(crate) fn clear(&self) {
+        if let Ok(file) = OpenOptions::new().write(true).open(&self.0) {
+            let _ = file.set_len(0);
+        }
     }
 }
 

@@ -21,6 +21,8 @@ pub mod report;
 mod run;
 pub mod screen;
 pub mod signals;
+mod take_over;
+pub mod volumes;
 
 pub use audit::Audit;
 pub use clock_guard::{Doubt, Witnesses};

@@ -2,7 +2,7 @@
 
 use crate::{
     exit::Status,
-    history::{KEPT_PREFIX, PastTarget, numbers_of},
+    history::{KEPT_PREFIX, Known, PastTarget, PastVolume, numbers_of, volumes_of},
     report::{COUNTERS, Report},
 };
 use std::{collections::BTreeMap, fmt::Write as _};
@@ -15,7 +15,8 @@ struct Family {
 
 /// The text. `before` is what the history knows of sections that this run did not touch, so that a run
 /// for one of them does not make the others' series disappear.
-pub(crate) fn render(report: &Report, before: &[PastTarget]) -> String {
+pub(crate) fn render(report: &Report, known: &Known) -> String {
+    let before = &known.targets;
     let mut families: BTreeMap<String, Family> = BTreeMap::new();
     let mut add = |name: &str, help: &str, labels: String, value: f64| {
         let family = families
@@ -76,6 +77,31 @@ pub(crate) fn render(report: &Report, before: &[PastTarget]) -> String {
             } else if word.starts_with("storage_") {
                 add(word, "Used space of the target's filesystem in percent.", labels.clone(), *value);
             }
+        }
+    }
+
+    let touched: Vec<PastVolume> = volumes_of(report).collect();
+    let untouched = known.volumes.iter().filter(|past| touched.iter().all(|now| now.name != past.name));
+    for volume in touched.iter().chain(untouched) {
+        let labels = format!("{tool},volume=\"{}\"", escape(&volume.name));
+        let reached = f64::from(u8::from(volume.reached));
+        for (word, help, value) in [
+            (
+                "emergency_end_timestamp_seconds",
+                "When the volume's last emergency ended.",
+                seconds(volume.ended),
+            ),
+            ("emergency_reached", "1 if the volume's last emergency reached its mark.", reached),
+            ("emergency_bytes_needed", "Bytes that the volume's last emergency needed.", volume.needed),
+            (
+                "emergency_bytes_freed",
+                "Bytes of blocks that the volume's last emergency spent.",
+                volume.freed,
+            ),
+            ("emergency_before_percent", "Used space before the volume's last emergency.", volume.percent.0),
+            ("emergency_after_percent", "Used space after the volume's last emergency.", volume.percent.1),
+        ] {
+            add(word, help, labels.clone(), value);
         }
     }
 

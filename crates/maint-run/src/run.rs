@@ -7,11 +7,11 @@ use crate::{
     clock_guard::{self, Witnesses},
     config::{Config, Faults, Named, Source},
     exit::Status,
-    history::{History, PastWork},
+    history::{Entry, History, Known, PastWork, Waiting},
     hold, logging, metrics,
     places::{Places, Surroundings, make_folder},
-    report::{self, Failure, Leaves, Report, Target, Trigger},
-    screen, signals,
+    report::{self, Failure, Leaves, Mode, Report, Rescue, Target, Trigger},
+    screen, signals, take_over,
 };
 use maint_core::{
     fs::{Borders, Lock, LockError, Root, replace_file},
@@ -89,11 +89,13 @@ impl Run {
                 .map(|name| name.to_string_lossy().into_owned())
                 .unwrap_or_default(),
             trigger: trigger(&options),
+            mode: Mode::Normal,
             started: now,
             ended: now,
             seconds: 0.0,
             interrupted: None,
             clock_in_doubt: false,
+            rescues: Vec::new(),
             targets: Vec::new(),
         };
         let audit = Audit::new(tool, name, &places);
@@ -239,6 +241,11 @@ impl Run {
         self.config.volumes()
     }
 
+    /// Whether only what is due was asked for.
+    pub fn is_by_turns(&self) -> bool {
+        self.options.every.is_some()
+    }
+
     /// `[volume.NAME]`.
     pub fn volume(&self, name: &str) -> Option<&VolumeSection> {
         self.config.volume(name)
@@ -271,16 +278,33 @@ impl Run {
         if let Err(error) = make_folder(&self.places.runtime) {
             log::info!("no runtime folder {}: {error}", shown_path(&self.places.runtime));
         }
-        let who = format!("{}, pid {}, since {}", self.tool, std::process::id(), clock::rfc3339(self.now));
+        let mode = if self.is_emergency() { take_over::EMERGENCY } else { "" };
+        let since = clock::rfc3339(self.now);
+        let who = format!("{}{mode}, pid {}, since {since}", self.tool, std::process::id());
         let until = Instant::now() + Duration::from_secs(wait.map_or(0, Span::seconds));
+        let take = || Lock::take(root, &self.places.runtime, &who);
         loop {
-            match Lock::take(root, &self.places.runtime, &who) {
+            match take() {
+                Err(LockError::Busy(told)) if self.is_emergency() => {
+                    return take_over::from_holder(root, &told, || take().ok())
+                        .map_err(|why| LockError::Busy(format!("{told}; {why}")));
+                }
                 Err(LockError::Busy(_)) if Instant::now() < until && !signals::asked_to_stop() => {
                     std::thread::sleep(Duration::from_millis(100));
                 }
                 answer => return answer,
             }
         }
+    }
+
+    /// Space is to be got back: this run waits for nobody.
+    pub fn begin_emergency(&mut self) {
+        self.report.mode = Mode::Emergency;
+        self.audit.begin_emergency();
+    }
+
+    fn is_emergency(&self) -> bool {
+        self.report.mode == Mode::Emergency
     }
 
     /// The targets come from the command line and not from the configuration.
@@ -293,7 +317,21 @@ impl Run {
         self.prints_report = false;
     }
 
-    fn record(&mut self, target: Target) {
+    /// Records what an emergency did for a volume.
+    pub fn record_rescue(&mut self, rescue: Rescue) {
+        let Rescue { volume, notes, .. } = &rescue;
+        let listener = if self.prints_report { logging::NOT_ON_SCREEN } else { self.tool };
+        for note in notes {
+            log::warn!(target: listener, "{volume}: {note}");
+        }
+        if rescue.acted {
+            log::info!("{volume}: {}", rescue.ladder());
+        }
+        self.report.rescues.push(rescue);
+    }
+
+    /// Records what was done to a section.
+    pub fn record(&mut self, target: Target) {
         // The report tells the same to who reads the screen: twice would be once too often.
         let listener = if self.prints_report { logging::NOT_ON_SCREEN } else { self.tool };
         let level = if target.status.is_quiet() { log::Level::Warn } else { log::Level::Error };
@@ -314,8 +352,7 @@ impl Run {
         self.report.seconds = self.begun.elapsed().as_secs_f64();
         self.report.interrupted = signals::signal();
         self.report.clock_in_doubt = self.clock_in_doubt.load(Ordering::Relaxed);
-        let acted = self.report.targets.iter().any(|target| !target.dry_run);
-        if acted {
+        if self.report.has_acted() {
             self.audit.finish();
             self.remember();
         }
@@ -330,22 +367,69 @@ impl Run {
     }
 
     fn remember(&self) {
-        let known = History::add(&self.places.state, &self.report).unwrap_or_else(|error| {
-            log::warn!("this run is not in the history: {}", report::chain(&error));
-            Vec::new()
-        });
-        let Some(place) = &self.places.metrics else { return };
+        if self.is_emergency() {
+            // For who looks into what happened while nothing else could be written.
+            let file = self.places.runtime.join(format!("report-{}.json", self.tool));
+            if let Err(error) = replace_file(&file, report::json(&self.report).as_bytes(), 0o640) {
+                log::info!("no report in {}: {error}", shown_path(&file));
+            }
+        }
+        let mut known = self.remember_in_history();
         // A folder named at a prompt is no section that anybody watches.
         if self.is_ad_hoc {
             return;
         }
         let sections: Vec<&str> = self.config.names(self.section).collect();
-        let before: Vec<_> =
-            known.into_iter().filter(|past| sections.contains(&past.name.as_str())).collect();
-        let file = place.folder.join(format!("maint-{}.prom", self.tool));
-        if let Err(error) = replace_file(&file, metrics::render(&self.report, &before).as_bytes(), 0o644) {
-            let level = if place.asked_for { log::Level::Warn } else { log::Level::Info };
-            log::log!(level, "no metrics in {}: {error}", shown_path(&place.folder));
+        known.targets.retain(|past| sections.contains(&past.name.as_str()));
+        known.volumes.retain(|past| self.config.volume(&past.name).is_some());
+        self.write_metrics(&metrics::render(&self.report, &known));
+    }
+
+    /// Adds this run, and those that wait, to the history; where that is impossible this one waits too.
+    fn remember_in_history(&self) -> Known {
+        let waiting = Waiting::of(self.tool, &self.places.runtime);
+        let entry = Entry::of(&self.report);
+        let mut entries = waiting.entries();
+        let waited = !entries.is_empty();
+        entries.push(entry.clone());
+        match History::add(&self.places.state, &entries) {
+            Ok(known) => {
+                if waited {
+                    waiting.clear();
+                }
+                known
+            }
+            Err(error) => {
+                let why = report::chain(&error);
+                match waiting.keep(&entry) {
+                    Ok(()) => log::warn!(
+                        "this run is not in the history: {why}; it waits in {}",
+                        shown_path(waiting.path())
+                    ),
+                    Err(_) => log::warn!("this run is not in the history: {why}"),
+                }
+                Known::default()
+            }
+        }
+    }
+
+    /// Replaces the metrics; where that is impossible they lie in the runtime folder until it is not.
+    fn write_metrics(&self, text: &str) {
+        let Some(place) = &self.places.metrics else { return };
+        let name = format!("maint-{}.prom", self.tool);
+        let refuge = self.places.runtime.join(&name);
+        match replace_file(&place.folder.join(&name), text.as_bytes(), 0o644) {
+            Ok(()) if refuge.exists() => {
+                let _ = replace_file(&refuge, b"", 0o644);
+            }
+            Ok(()) => {}
+            Err(error) => {
+                let level = if place.asked_for { log::Level::Warn } else { log::Level::Info };
+                log::log!(level, "no metrics in {}: {error}", shown_path(&place.folder));
+                if place.asked_for {
+                    let _ = replace_file(&refuge, text.as_bytes(), 0o644);
+                }
+            }
         }
     }
 
@@ -356,7 +440,7 @@ impl Run {
             return Ok(());
         }
         screen::result(&match self.options.format() {
-            Format::Human if self.report.targets.is_empty() && self.report.interrupted.is_none() => {
+            Format::Human if self.report.is_empty() => {
                 format!("{}: there is no section [{}.NAME] and nothing to do\n", self.tool, self.section)
             }
             Format::Human => report::human(&self.report),
@@ -373,11 +457,13 @@ impl Run {
                 for past in history.last(runs).map_err(|error| unreadable(error.to_string()))? {
                     let at = clock::local(past.started);
                     // Writing to a String cannot fail.
-                    let _ = writeln!(
-                        text,
-                        "{at}  {:<8} {:<7} {:>7.1} s",
+                    let mode = if past.mode == Mode::Normal.word() { "" } else { past.mode.as_str() };
+                    let line = format!(
+                        "{at}  {:<8} {:<7} {:>7.1} s  {mode}",
                         past.status, past.trigger, past.seconds
                     );
+                    text.push_str(line.trim_end());
+                    text.push('\n');
                     for PastWork { name, gone, freed } in past.targets {
                         let ways = [Leaves::Removed, Leaves::Moved, Leaves::Archived].map(Leaves::word);
                         let done = gone.into_iter().zip(ways).filter(|(files, _)| *files > 0);

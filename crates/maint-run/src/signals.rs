@@ -1,14 +1,18 @@
 //! SIGINT and SIGTERM ask a run to end between two files. A second one ends it at once, which is as safe
-//! as a power cut: the next run tidies.
+//! as a power cut: the next run tidies. SIGUSR1 asks it to give way to an emergency run, in the same way.
 
 use crate::exit;
 use nix::sys::signal::{SigSet, Signal};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 static ASKED: AtomicI32 = AtomicI32::new(0);
+static GIVES_WAY: AtomicBool = AtomicBool::new(false);
+
+/// What an emergency run sends to a run that is in its way.
+pub(crate) const GIVE_WAY: Signal = Signal::SIGUSR1;
 
 fn awaited() -> SigSet {
-    [Signal::SIGINT, Signal::SIGTERM].into_iter().collect()
+    [Signal::SIGINT, Signal::SIGTERM, GIVE_WAY].into_iter().collect()
 }
 
 /// Holds the signals back; to be called before any thread starts, so that all inherit it.
@@ -22,7 +26,9 @@ pub(crate) fn hold() {
 pub(crate) fn listen() {
     let listener = std::thread::Builder::new().stack_size(64 << 10).spawn(|| {
         while let Ok(signal) = awaited().wait() {
-            if ASKED.swap(signal as i32, Ordering::Relaxed) != 0 {
+            if signal == GIVE_WAY {
+                GIVES_WAY.store(true, Ordering::Relaxed);
+            } else if ASKED.swap(signal as i32, Ordering::Relaxed) != 0 {
                 leave_at_once(signal as i32);
             }
         }
@@ -39,7 +45,12 @@ fn leave_at_once(signal: i32) {
 
 /// Whether the run has been asked to end.
 pub fn asked_to_stop() -> bool {
-    signal().is_some()
+    signal().is_some() || gives_way()
+}
+
+/// Whether it ends because an emergency run needs its place.
+pub fn gives_way() -> bool {
+    GIVES_WAY.load(Ordering::Relaxed)
 }
 
 /// By which signal.

@@ -1,6 +1,5 @@
 //! The options of `prune-images`, and the targets they select.
 
-use crate::conditions;
 use clap::Args;
 use maint_core::{
     bundle::NameTemplate,
@@ -8,16 +7,17 @@ use maint_core::{
     pattern::Pattern,
     retention::KeepNewest,
     section::{
-        AgeByValue, EmptyFolders, FilesSection, GuardSection, KeepNewestValue, Patterns, Section as _,
-        ThenValue,
+        AgeByValue, EmergencyPolicy, EmptyFolders, FilesSection, GuardSection, KeepNewestValue, Patterns,
+        Section as _, ThenValue,
     },
     text::shown_path,
     units::{ByteSize, Share, Span},
 };
 use maint_run::{
     Run, UsageError,
-    args::{Removing, RemovingFiles},
+    args::{Removing, RemovingFiles, Rescuing},
     config::Named,
+    volumes,
 };
 use std::path::PathBuf;
 
@@ -28,6 +28,8 @@ pub(crate) struct PruneArgs {
     pub(crate) removing: Removing,
     #[command(flatten)]
     pub(crate) files: RemovingFiles,
+    #[command(flatten)]
+    pub(crate) rescuing: Rescuing,
     /// A folder to prune without any section of the configuration
     #[arg(
         long,
@@ -90,10 +92,10 @@ fn check_by_identity(run: &Run) -> Result<(), UsageError> {
         .map(|Named { value, .. }| {
             let then = match &value.then {
                 ThenValue::Delete => ThenValue::Delete,
-                ThenValue::MoveTo(path) => ThenValue::MoveTo(conditions::real(path)),
-                ThenValue::ArchiveTo(path) => ThenValue::ArchiveTo(conditions::real(path)),
+                ThenValue::MoveTo(path) => ThenValue::MoveTo(volumes::real(path)),
+                ThenValue::ArchiveTo(path) => ThenValue::ArchiveTo(volumes::real(path)),
             };
-            FilesSection { path: conditions::real(&value.path), then, ..value.clone() }
+            FilesSection { path: volumes::real(&value.path), then, ..value.clone() }
         })
         .collect();
     let named: Vec<(&str, &FilesSection)> =
@@ -110,6 +112,11 @@ impl PruneArgs {
         self.files.list || self.files.print0
     }
 
+    /// Nothing is to be changed.
+    pub(crate) fn shows_only(&self) -> bool {
+        self.removing.dry_run || self.only_names()
+    }
+
     /// The folder comes from the command line.
     pub(crate) fn is_ad_hoc(&self) -> bool {
         self.path.is_some()
@@ -119,6 +126,22 @@ impl PruneArgs {
     pub(crate) fn is_partial(&self) -> bool {
         let overridden = self.max_age.is_some() || self.keep_newest.is_some() || self.remove_all;
         overridden || self.removing.limit.is_some()
+    }
+
+    /// What cannot be meant of an emergency.
+    pub(crate) fn check_emergency(&self, run: &Run) -> Result<(), UsageError> {
+        let overridden = self.max_age.is_some() || self.keep_newest.is_some() || self.remove_all;
+        if self.path.is_none() && overridden {
+            let why = "in an emergency the emergency policy of each section says what may go; with --path the command line does";
+            return Err(UsageError::new(format!("--max-age, --keep-newest and --remove-all: {why}")));
+        }
+        if self.path.is_some() && self.rescuing.until().is_none() {
+            return Err(UsageError::new("--path in an emergency needs --until-usage or --until-free"));
+        }
+        if run.is_by_turns() {
+            return Err(UsageError::new("--every: an emergency is never done before its time; leave it out"));
+        }
+        Ok(())
     }
 
     /// The targets, from the command line or the configuration.
@@ -176,6 +199,15 @@ impl PruneArgs {
         let shown = shown_path(path);
         let absolute =
             std::path::absolute(path).map_err(|error| UsageError::new(format!("--path {shown}: {error}")))?;
+        let said = EmergencyPolicy {
+            max_age: self.max_age,
+            max_files: self.max_files,
+            max_size: self.max_size,
+            keep_newest: self
+                .keep_newest
+                .map(|count| KeepNewestValue(KeepNewest { count, per: Per::Target })),
+            ..EmergencyPolicy::default()
+        };
         let section = FilesSection {
             patterns: self.patterns.clone(),
             exclude: Patterns(self.exclude.clone()),
@@ -184,9 +216,8 @@ impl PruneArgs {
             age_by: self.age_by.clone().unwrap_or_default(),
             max_files: self.max_files,
             max_size: self.max_size,
-            keep_newest: self
-                .keep_newest
-                .map(|count| KeepNewestValue(KeepNewest { count, per: Per::Target })),
+            keep_newest: said.keep_newest.clone(),
+            emergency: self.rescuing.is_asked_for().then_some(said),
             settle: self.settle.unwrap_or(FilesSection::SETTLE),
             max_depth: self.max_depth,
             empty_folders: if self.keep_empty_folders { EmptyFolders::Keep } else { EmptyFolders::Remove },

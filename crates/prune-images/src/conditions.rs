@@ -4,14 +4,11 @@ use maint_core::{
     entry::Kind,
     fs::{Mount, Root},
     plan::Guard,
-    section::{FilesSection, VolumeSection},
+    section::FilesSection,
     text::shown_path,
 };
-use maint_run::Run;
-use std::{
-    ffi::CString,
-    path::{Path, PathBuf},
-};
+use maint_run::{Run, volumes};
+use std::ffi::CString;
 
 /// A condition that does not hold.
 pub(crate) struct Unmet {
@@ -36,7 +33,7 @@ pub(crate) fn check(run: &Run, section: &FilesSection, root: &Root, forced: &[St
 fn on_volume(run: &Run, name: &str, root: &Root) -> Result<(), String> {
     // The configuration's check has seen that there is one.
     let Some(volume) = run.volume(name) else { return Err(format!("there is no [volume.{name}]")) };
-    let mount = mounted(name, volume)?;
+    let mount = volumes::mounted(name, volume)?;
     let holds =
         Mount::of(root).map_err(|error| format!("it cannot be told on which volume this lies: {error}"))?;
     if holds.id != mount.id {
@@ -49,26 +46,6 @@ fn on_volume(run: &Run, name: &str, root: &Root) -> Result<(), String> {
     Ok(())
 }
 
-/// The mount of a volume, if it is the right one.
-fn mounted(name: &str, volume: &VolumeSection) -> Result<Mount, String> {
-    let shown = shown_path(&volume.path);
-    let mount = Mount::at(&volume.path)
-        .map_err(|error| format!("volume {name} ({shown}) cannot be looked at: {error}"))?;
-    let mount = mount.ok_or_else(|| format!("volume {name} is not mounted at {shown}"))?;
-    if let Some(wanted) = &volume.uuid {
-        match mount.uuid() {
-            Ok(found) if found == *wanted => {}
-            Ok(found) => {
-                return Err(format!(
-                    "volume {name} at {shown} is another one: its UUID is {found}, not {wanted}"
-                ));
-            }
-            Err(error) => return Err(format!("it cannot be told whether {shown} is volume {name}: {error}")),
-        }
-    }
-    Ok(mount)
-}
-
 fn has_marker(root: &Root, name: &str) -> Result<(), String> {
     let shown = root.shown();
     let looked = CString::new(name).map_err(std::io::Error::from).and_then(|name| root.top().look(&name));
@@ -77,22 +54,4 @@ fn has_marker(root: &Root, name: &str) -> Result<(), String> {
         Ok(_) => Err(format!("the marker {name} in {shown} is not a file")),
         Err(error) => Err(format!("the marker {name} is not in {shown}: {error}")),
     }
-}
-
-/// A path without links, as far as what it names is there.
-pub(crate) fn real(path: &Path) -> PathBuf {
-    let there = path.ancestors().find_map(|above| Some((above, std::fs::canonicalize(above).ok()?)));
-    let below = there.as_ref().and_then(|(above, _)| path.strip_prefix(above).ok());
-    match (&there, below) {
-        (Some((_, real)), Some(below)) => real.join(below).components().collect(),
-        _ => path.to_owned(),
-    }
-}
-
-/// What speaks against writing to a folder: a volume above it that is not mounted would be filled in on
-/// the disk below.
-pub(crate) fn may_write(run: &Run, to: &Path) -> Result<(), String> {
-    let to = real(to);
-    let mut above = run.volumes().filter(|(_, volume)| to.starts_with(real(&volume.path)));
-    above.try_for_each(|(name, volume)| mounted(name, volume).map(drop))
 }

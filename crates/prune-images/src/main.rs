@@ -2,6 +2,8 @@
 
 mod args;
 mod conditions;
+mod emergency;
+mod large;
 mod target;
 mod words;
 
@@ -10,6 +12,7 @@ use maint_core::section::FilesSection;
 use maint_run::{
     Run, Tool, UsageError,
     config::{Config, Faults, Named},
+    volumes,
 };
 use std::process::ExitCode;
 
@@ -35,7 +38,13 @@ impl Tool for PruneImages {
             run.keep_report_quiet();
         }
         let targets = args.targets(run)?;
+        if args.rescuing.is_asked_for() {
+            return emergency::run(run, args, targets);
+        }
         run.each(&targets, |run, target| target::prune(run, args, target));
+        if !args.shows_only() && !args.is_ad_hoc() {
+            volumes::tend_ballast(run);
+        }
         Ok(())
     }
 }

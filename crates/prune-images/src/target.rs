@@ -3,6 +3,7 @@
 use crate::{args::PruneArgs, conditions, words};
 use maint_core::{
     calendar::Zone,
+    emergency::Need,
     fs::{ArchivePlace, Claims, Destination, Lock, LockError, Mount, PRIVATE_FOLDER, Root, RootError, Usage},
     plan::{Approved, Guard, Limits, Plan},
     prune::{
@@ -12,7 +13,7 @@ use maint_core::{
     retention::{Kept, Policy, Present},
     section::{EmptyFolders, FilesSection, ThenValue},
     select::Select,
-    spare::InUse,
+    spare::{InUse, Spare, UseError},
     text::{count, joined, printable, shown_path},
 };
 use maint_run::{
@@ -23,45 +24,110 @@ use maint_run::{
     progress::watch,
     report::{Counter, Leaves, Target, chain},
     screen::Stream,
-    signals,
+    signals, volumes,
 };
 use std::{
     os::unix::ffi::OsStrExt as _,
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
+
+/// What an emergency asks of a target.
+pub(crate) struct Asked<'a> {
+    /// So much, and no more.
+    pub(crate) need: Need,
+    /// There is no room for anything, not even to claim a file.
+    pub(crate) no_room: bool,
+    /// Asked between two batches, with their files and bytes.
+    pub(crate) go_on: &'a (dyn Fn(u64, u64) -> bool + Sync),
+}
+
+/// What a target has for an emergency.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Offer {
+    /// Of what was asked for.
+    pub(crate) now: Need,
+    /// Files that are.
+    pub(crate) files: u64,
+    /// Altogether.
+    pub(crate) possible: Need,
+    /// Condemned files that would free nothing.
+    pub(crate) useless: u64,
+}
 
 /// Looks a target over, and shows what its policy lets go or lets it go.
 pub(crate) fn prune(run: &Run, args: &PruneArgs, target: &Named<FilesSection>) -> Target {
+    begin(run, args, target, None).0
+}
+
+/// The same for an emergency, with a section as it is in one; no offer means that nothing could be begun.
+pub(crate) fn spend(
+    run: &Run,
+    args: &PruneArgs,
+    target: &Named<FilesSection>,
+    asked: &Asked<'_>,
+) -> (Target, Option<Offer>) {
+    let (mut done, offer) = begin(run, args, target, Some(asked));
+    done.partial = true;
+    (done, offer)
+}
+
+fn begin(
+    run: &Run,
+    args: &PruneArgs,
+    target: &Named<FilesSection>,
+    asked: Option<&Asked<'_>>,
+) -> (Target, Option<Offer>) {
     let section = &target.value;
     let place = section.root();
-    let dry_run = section.dry_run || args.removing.dry_run || args.only_names();
-    let mut done = Target::new(&target.name, shown_path(&place), words::policy(section), dry_run);
+    let mut done = untouched(args, target);
+    let dry_run = done.dry_run;
+    if let Some(held) = run.held(&target.name) {
+        if !dry_run {
+            done.note(Status::Warning, format!("{held}: nothing was done"));
+            return (done, None);
+        }
+        done.notes.push(held);
+    }
+    let mut offer = None;
+    match Root::open(&place, &run.borders()) {
+        Ok(root) => {
+            let job = Job::new(run, args, section, root, asked);
+            job.start(&mut done);
+            offer = job.offer.into_inner().unwrap_or_else(PoisonError::into_inner);
+        }
+        Err(error) => note_no_root(&mut done, section, &error),
+    }
+    (done, offer)
+}
+
+/// A target on which nothing has been done yet.
+pub(crate) fn untouched(args: &PruneArgs, target: &Named<FilesSection>) -> Target {
+    let section = &target.value;
+    let dry_run = section.dry_run || args.shows_only();
+    let mut done = Target::new(&target.name, shown_path(&section.root()), words::policy(section), dry_run);
     done.partial = args.is_partial();
     done.leaves = match section.then {
         ThenValue::Delete => Leaves::Removed,
         ThenValue::MoveTo(_) => Leaves::Moved,
         ThenValue::ArchiveTo(_) => Leaves::Archived,
     };
-    if let Some(held) = run.held(&target.name) {
-        if !dry_run {
-            done.note(Status::Warning, format!("{held}: nothing was done"));
-            return done;
-        }
-        done.notes.push(held);
-    }
-    match Root::open(&place, &run.borders()) {
-        Ok(root) => Job::new(run, args, section, root).start(&mut done),
-        Err(error @ RootError::Missing(_)) if section.guard.volume.is_some() => {
+    done
+}
+
+/// Says why a target has no root.
+pub(crate) fn note_no_root(done: &mut Target, section: &FilesSection, error: &RootError) {
+    match error {
+        RootError::Missing(_) if section.guard.volume.is_some() => {
             done.note(Status::Refused, format!("{error}, and so perhaps its volume is not"))
         }
-        Err(error @ RootError::Missing(_)) => {
-            done.note(Status::Warning, format!("{error}: nothing was done"))
-        }
-        Err(error @ RootError::Refused { .. }) => done.note(Status::Refused, error.to_string()),
-        Err(error @ RootError::Failed(_)) => done.note(Status::Critical, chain(&error)),
+        RootError::Missing(_) => done.note(Status::Warning, format!("{error}: nothing was done")),
+        RootError::Refused { .. } => done.note(Status::Refused, error.to_string()),
+        RootError::Failed(_) => done.note(Status::Critical, chain(error)),
     }
-    done
 }
 
 /// One open target on its way.
@@ -74,13 +140,21 @@ struct Job<'a> {
     root: Root,
     pace: Pace,
     progress: Progress,
+    asked: Option<&'a Asked<'a>>,
+    offer: Mutex<Option<Offer>>,
 }
 
 /// Why a target is done with early; what there was to say has been noted.
 struct Ended;
 
 impl<'a> Job<'a> {
-    fn new(run: &'a Run, args: &'a PruneArgs, section: &'a FilesSection, root: Root) -> Self {
+    fn new(
+        run: &'a Run,
+        args: &'a PruneArgs,
+        section: &'a FilesSection,
+        root: Root,
+        asked: Option<&'a Asked<'a>>,
+    ) -> Self {
         Self {
             run,
             args,
@@ -90,6 +164,8 @@ impl<'a> Job<'a> {
             root,
             pace: Pace::of(&section.limit),
             progress: Progress::default(),
+            asked,
+            offer: Mutex::default(),
         }
     }
 
@@ -133,7 +209,8 @@ impl<'a> Job<'a> {
         let leave = Departure::prepare(self, &lock, done)?;
 
         let before = Usage::of(&self.root).ok();
-        let claims = claims.as_ref().filter(|_| !self.section.private);
+        let no_room = self.asked.is_some_and(|asked| asked.no_room);
+        let claims = claims.as_ref().filter(|_| !self.section.private && !no_room);
         let act = Act::Remove { lock: &lock, claims, ledger: &ledger, empty_folders, leave: leave.leave() };
         self.plan_and_carry_out(done, &in_use, act, leave.frees(), &|| true)?;
         if let Departure::Archive(archive) = &leave {
@@ -177,10 +254,14 @@ impl<'a> Job<'a> {
     }
 
     fn look_who_uses(&self, done: &mut Target) -> Result<InUse, Ended> {
-        self.section.spare.look().map_err(|error| {
-            done.note(Status::Refused, chain(&error));
-            Ended
-        })
+        if self.asked.is_some() && !self.section.spare.held_open {
+            // What others hold open frees nothing when it goes.
+            match (Spare { held_open: true, ..self.section.spare.clone() }).look() {
+                Err(UseError::Open(error)) => log::info!("{}: {}", done.name, chain(&error)),
+                looked => return looked.map_err(|error| cannot_see(done, &error)),
+            }
+        }
+        self.section.spare.look().map_err(|error| cannot_see(done, &error))
     }
 
     fn scope<'s>(&'s self, stop: &'s (dyn Fn() -> bool + Sync)) -> Scope<'s> {
@@ -206,7 +287,10 @@ impl<'a> Job<'a> {
         let plan = self.plan(done, in_use, frees)?;
         self.progress.begin_again();
         let stop = || signals::asked_to_stop() || !go_on();
-        let pace = |files, bytes| self.pace.wait(files, bytes);
+        let pace = |files, bytes| match self.asked {
+            Some(asked) => (asked.go_on)(files, bytes),
+            None => self.pace.wait(files, bytes),
+        };
         let (at_once, scope) = (self.pace.at_once(), self.scope(&stop));
         let what = CarryOut { scope, plan: &plan, in_use, act, pace: &pace, at_once };
         let outcome = self.watched(|| carry_out(&what));
@@ -257,11 +341,24 @@ impl<'a> Job<'a> {
             rules = self.watched(|| rank(&scope, &rules));
         }
         self.progress.begin_again();
-        let looked = self.watched(|| look_over(&scope, &rules, in_use));
+        let need = self.asked.map(|asked| asked.need);
+        let mut looked = self.watched(|| look_over(&scope, &rules, in_use, need));
         if note_interruption(done) {
             return Err(Ended);
         }
-        Ok((Plan::new(rules, &looked.survey), looked))
+        let plan = Plan::new(rules, &looked.survey);
+        let Some(spending) = looked.spending.take() else { return Ok((plan, looked)) };
+        let spent = spending.settle();
+        let condemned = std::mem::replace(&mut looked.survey.condemned, spent.tally());
+        let not_needed = condemned.files.saturating_sub(spent.tally().files + spent.useless());
+        looked.survey.kept.add_many(Kept::NotNeeded, not_needed);
+        looked.survey.kept.add_many(Kept::FreesNothing, spent.useless());
+        let files = condemned.files.saturating_sub(spent.useless());
+        let possible = Need { bytes: condemned.frees, inodes: files };
+        let offer =
+            Offer { now: spent.frees(), files: spent.tally().files, possible, useless: spent.useless() };
+        *self.offer.lock().unwrap_or_else(PoisonError::into_inner) = Some(offer);
+        Ok((plan.spending(spent), looked))
     }
 
     fn limits(&self) -> Limits {
@@ -271,7 +368,7 @@ impl<'a> Job<'a> {
 
     /// The private folder, to claim in or only to finish what lies there.
     fn claims(&self, lock: &Lock, done: &mut Target) -> Option<Claims> {
-        let opened = if self.section.private {
+        let opened = if self.section.private || self.asked.is_some_and(|asked| asked.no_room) {
             Claims::open_existing(lock.warrant(), &self.root)
         } else {
             Claims::open(lock.warrant(), &self.root).map(Some)
@@ -395,6 +492,11 @@ impl<'a> Job<'a> {
     }
 }
 
+fn cannot_see(done: &mut Target, error: &UseError) -> Ended {
+    done.note(Status::Refused, chain(error));
+    Ended
+}
+
 /// Where files go, ready to take them.
 enum Departure {
     Nowhere,
@@ -426,7 +528,7 @@ impl Departure {
 
     fn open(job: &Job<'_>, path: &Path, done: &mut Target) -> Result<Root, Ended> {
         let shown = shown_path(path);
-        if let Err(why) = conditions::may_write(job.run, path) {
+        if let Err(why) = volumes::may_write(job.run, path) {
             done.note(Status::Refused, format!("nothing is moved to {shown}: {why}"));
             return Err(Ended);
         }
@@ -472,7 +574,10 @@ impl Departure {
 /// Says so when a signal cut the work short; what was counted by then is not the whole.
 fn note_interruption(done: &mut Target) -> bool {
     let asked = signals::asked_to_stop();
-    if asked {
+    if signals::gives_way() {
+        let why = "this gave way to an emergency run: the numbers are those of a part";
+        done.note(Status::Busy, why);
+    } else if asked {
         done.note(Status::Warning, "a signal ended this early: the numbers are those of a part");
     }
     asked

@@ -231,7 +231,7 @@ impl ClaimHand {
         claimed: &Claimed,
         look: Look,
     ) -> Taken {
-        match unlink(warrant, self.folder.as_fd(), &claimed.claim) {
+        match unlink(warrant, self.folder.as_fd(), &claimed.claim, &look) {
             Ok(()) => Taken::Removed(look),
             Err(error) => Taken::Failed(self.put_back(from, name, &claimed.claim).err().unwrap_or(error)),
         }
@@ -330,7 +330,7 @@ impl ClaimHand {
         for (claim, look, parsed) in &looked {
             let name = parsed.as_ref().and_then(|(place, _)| names.get(place.number));
             if parsed.as_ref().is_some_and(|(place, _)| committed(place.leader)) {
-                match unlink(warrant, self.folder.as_fd(), claim) {
+                match unlink(warrant, self.folder.as_fd(), claim, look) {
                     Ok(()) => {
                         finished.removed.add(look, if look.links <= 1 { look.allocated } else { 0 });
                         gone(&folder, name.unwrap_or(claim), look);

@@ -1,7 +1,7 @@
 //! One run at a time for each root, and the right to change things that comes with it.
 
 use super::{
-    FsError, Root,
+    FsError, Locked, Root,
     folder::{device_of, quietly, see},
 };
 use crate::text::printable;
@@ -116,6 +116,13 @@ impl Lock {
             Err(TryLockError::WouldBlock) => Err(LockError::Busy(String::new())),
             Err(TryLockError::Error(source)) => Err(failed(source).into()),
         }
+    }
+
+    /// The process that holds a root's lock, as the kernel tells it; none of this process, nor of one whose
+    /// number is not visible here.
+    pub fn holder(root: &Root) -> io::Result<Option<u32>> {
+        let top = root.top();
+        Ok(Locked::now()?.by(top.device(), top.inode()).and_then(|holder| holder.pid))
     }
 
     /// Notes a folder that is about to lose something.

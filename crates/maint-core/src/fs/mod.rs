@@ -8,6 +8,7 @@
 //!
 //! Reading functions need a handle; changing ones a [`Warrant`] too, which only a held lock issues.
 
+mod ballast;
 mod claim;
 mod folder;
 mod held;
@@ -22,6 +23,7 @@ mod transfer;
 mod usage;
 mod walk;
 
+pub use ballast::Ballast;
 pub use claim::{ClaimHand, Claimed, Claims, Finished, Gone, Grip, Place, Spares, Then};
 pub use folder::{Folder, PRIVATE_FOLDER};
 pub use held::{HeldOpen, HeldOpenError, Holder, Locked};
@@ -34,7 +36,7 @@ pub use root::{Borders, Root, RootError};
 pub use shelf::ArchivePlace;
 pub use transfer::{Arriving, Destination, Original, StageError, Staged};
 pub(crate) use transfer::{attributes, have_same_content};
-pub use usage::Usage;
+pub use usage::{Inodes, Usage};
 pub use walk::{Block, Skipped, Visitor, Walk, Workers};
 
 use crate::text::{joined, printable};

@@ -89,6 +89,17 @@ impl Mount {
         Self::holding(root.top().handle())
     }
 
+    /// Whether both are mounts of one filesystem.
+    pub fn is_of_same_filesystem(&self, other: &Self) -> bool {
+        self.device == other.device
+    }
+
+    /// The mount that holds whatever is at a path.
+    pub fn holding_path(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        Self::holding(rustix::fs::open(path, flags, Mode::empty())?.as_fd())
+    }
+
     /// The mount whose top is exactly this folder; none if nothing is mounted there, or nothing is there.
     /// A link is not followed.
     pub fn at(path: &Path) -> io::Result<Option<Self>> {
@@ -124,6 +135,28 @@ impl Mount {
         }
         // A link may be older than the filesystem: it is only asked where the device does not answer.
         uuid_linked(number).ok_or_else(|| self.why_no_uuid(&path, read.err()))
+    }
+
+    /// Bytes that an ext filesystem reserves for root and for itself; none where it cannot be told.
+    pub fn reserve(&self) -> Option<u64> {
+        if !EXT.contains(&self.kind.as_str()) {
+            return None;
+        }
+        let (path, _) = self.block_device()?;
+        let mut superblock = [0; 1024];
+        File::open(path).and_then(|device| device.read_exact_at(&mut superblock, 1024)).ok()?;
+        let number = |at: usize| {
+            superblock.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes)
+        };
+        let block = 1024_u64.checked_shl(number(0x18)?)?;
+        let (low, high) = (number(0x8)?, number(0x154)?);
+        // Without 64-bit block numbers the upper half means something else.
+        let high = if number(0x60)? & 0x80 == 0 { 0 } else { high };
+        let for_root = (u64::from(high) << 32) | u64::from(low);
+        // What ext4 holds back for its own extents: a fiftieth, at most 4096 blocks.
+        let has_extents = number(0x60)? & 0x40 != 0;
+        let for_itself = if has_extents { u64::from(number(0x4)? / 50).min(4096) } else { 0 };
+        for_root.checked_add(for_itself)?.checked_mul(block)
     }
 
     fn why_no_uuid(&self, device: &Path, error: Option<io::Error>) -> UuidError {
@@ -274,12 +307,7 @@ enum Form {
 }
 
 const SUPERBLOCKS: [Superblock; 7] = [
-    Superblock {
-        kinds: &["ext2", "ext3", "ext4"],
-        mark: (0x438, b"\x53\xef"),
-        id_at: 0x468,
-        form: Form::Uuid,
-    },
+    Superblock { kinds: EXT, mark: (0x438, b"\x53\xef"), id_at: 0x468, form: Form::Uuid },
     Superblock { kinds: &["xfs"], mark: (0, b"XFSB"), id_at: 32, form: Form::Uuid },
     Superblock { kinds: &["btrfs"], mark: (0x1_0040, b"_BHRfS_M"), id_at: 0x1_0020, form: Form::Uuid },
     Superblock { kinds: &["f2fs"], mark: (0x400, b"\x10\x20\xf5\xf2"), id_at: 0x46c, form: Form::Uuid },
@@ -288,6 +316,7 @@ const SUPERBLOCKS: [Superblock; 7] = [
     Superblock { kinds: &["exfat", "fuseblk"], mark: (3, b"EXFAT   "), id_at: 100, form: Form::Serial },
 ];
 
+const EXT: &[&str] = &["ext2", "ext3", "ext4"];
 const FAT: &[&str] = &["vfat", "msdos"];
 
 /// The UUID in the superblock of a filesystem of this type. What an older filesystem of another type left

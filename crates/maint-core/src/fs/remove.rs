@@ -5,12 +5,15 @@ use super::{Folder, Root, Warrant, folder::look_at, parent_and_name};
 use crate::entry::Look;
 use nix::{
     errno::Errno,
+    fcntl::{OFlag, openat},
+    sys::stat::Mode,
     unistd::{UnlinkatFlags, unlinkat},
 };
 use std::{
     ffi::{CStr, CString},
+    fs::File,
     io,
-    os::fd::BorrowedFd,
+    os::{fd::BorrowedFd, unix::fs::MetadataExt as _},
 };
 
 /// What became of one condemned file.
@@ -35,9 +38,29 @@ impl Taken {
     }
 }
 
-/// Takes a name away that was just looked at.
-pub(super) fn unlink(_: Warrant<'_>, handle: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
-    Ok(unlinkat(handle, name, UnlinkatFlags::NoRemoveDir)?)
+/// Takes a name away that was just looked at. A full filesystem that copies on write may have no room left
+/// to write down that something goes: then the file is emptied first, if this is its only name.
+pub(super) fn unlink(_: Warrant<'_>, handle: BorrowedFd<'_>, name: &CStr, seen: &Look) -> io::Result<()> {
+    match unlinkat(handle, name, UnlinkatFlags::NoRemoveDir) {
+        Err(full @ (Errno::ENOSPC | Errno::EDQUOT)) => {
+            empty(handle, name, seen).map_err(|_| io::Error::from(full))?;
+            Ok(unlinkat(handle, name, UnlinkatFlags::NoRemoveDir)?)
+        }
+        done => Ok(done?),
+    }
+}
+
+/// Lets go of a file's blocks, if it still is the one that was seen.
+fn empty(handle: BorrowedFd<'_>, name: &CStr, seen: &Look) -> io::Result<()> {
+    let flags = OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let file = File::from(openat(handle, name, flags, Mode::empty())?);
+    let now = file.metadata()?;
+    let is_same = (now.ino(), now.len(), now.mtime(), now.mtime_nsec())
+        == (seen.inode, seen.size, seen.modified.seconds, i64::from(seen.modified.nanos));
+    if !is_same || !now.is_file() || now.nlink() != 1 {
+        return Err(io::Error::other("it is not the file that was looked at"));
+    }
+    file.set_len(0)
 }
 
 /// Removes a file without a claim: the look immediately before must still see what was condemned. A file
@@ -51,7 +74,7 @@ pub fn remove_unclaimed(warrant: Warrant<'_>, folder: &Folder, name: &CStr, cond
     if !last.is_same_file(condemned) {
         return Taken::Changed;
     }
-    match unlink(warrant, folder.handle(), name) {
+    match unlink(warrant, folder.handle(), name, &last) {
         Ok(()) => Taken::Removed(last),
         Err(error) => Taken::from_error(error),
     }

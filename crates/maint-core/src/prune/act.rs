@@ -311,7 +311,8 @@ impl Visitor for Actor<'_> {
             block,
             &mut errors,
             |met: &Together<'_, '_>| {
-                let Verdict::Remove(why) = plan.judge(&met.subject) else { return };
+                let looks = met.files.iter().map(|seen| &seen.look);
+                let Verdict::Remove(why) = plan.judge(&met.subject, looks) else { return };
                 if spared(self.what.in_use, &self.what.scope, folder, block, met).is_some() {
                     return;
                 }

@@ -2,6 +2,7 @@
 
 use super::{Errors, Scope, Together};
 use crate::{
+    emergency::{Need, Spending},
     entry::Subject,
     fs::{Block, Folder, FsError, Skipped, Visitor, Walk},
     retention::{Kept, Ranking, Rules, Verdict},
@@ -21,16 +22,26 @@ pub struct Looked {
     pub errors: Errors,
     /// Folders on which another filesystem is mounted.
     pub other_mounts: u64,
+    /// What an emergency would spend.
+    pub spending: Option<Spending>,
 }
 
-/// Looks over a whole target and counts what the rules say. Nothing is changed.
-pub fn look_over(scope: &Scope<'_>, rules: &Rules, in_use: &InUse) -> Looked {
-    let fresh = || Looked { survey: Survey::new(scope.select.headings().len()), ..Looked::default() };
+/// Looks over a whole target and counts what the rules say, and in an emergency what of it is needed.
+/// Nothing is changed.
+pub fn look_over(scope: &Scope<'_>, rules: &Rules, in_use: &InUse, need: Option<Need>) -> Looked {
+    let fresh = || Looked {
+        survey: Survey::new(scope.select.headings().len()),
+        spending: need.map(Spending::new),
+        ..Looked::default()
+    };
     let looker = Looker { scope, rules, work: Counting { in_use, links: Links::default() } };
     looker.walk(&fresh).into_iter().fold(fresh(), |mut all, hand| {
         all.survey.merge(&hand.survey);
         all.errors.merge(hand.errors);
         all.other_mounts += hand.other_mounts;
+        if let (Some(all), Some(its)) = (&mut all.spending, hand.spending) {
+            all.merge(its);
+        }
         all
     })
 }
@@ -172,6 +183,9 @@ impl Work for Counting<'_> {
             }
             keep @ Verdict::Keep(_) => keep,
         };
+        if let (Verdict::Remove(_), Some(spending)) = (verdict, &mut hand.spending) {
+            spending.add(&met.subject, met.files.iter().map(|seen| &seen.look));
+        }
         for seen in met.files {
             hand.survey.add(&seen.look, seen.named.heading(), verdict, &self.links);
         }

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// A subject's place in time. Equal times are told apart by folder and name, in the same way in every run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     nanos: i64,
     tie: u64,
@@ -20,6 +20,11 @@ impl Key {
         (folder, name).hash(&mut hasher);
         let nanos = at.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(at.nanos));
         Self { nanos, tie: hasher.finish() }
+    }
+
+    /// The key of a subject that may be condemned without a time of its own.
+    pub(crate) fn of_condemned(subject: &Subject<'_>) -> Self {
+        Self::of(subject, subject.time.unwrap_or(subject.modified))
     }
 
     pub(super) fn of(subject: &Subject<'_>, at: Timestamp) -> Self {

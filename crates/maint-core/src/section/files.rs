@@ -85,6 +85,11 @@ pub struct FilesSection {
     /// What must hold before anything goes.
     #[serde(default)]
     pub guard: GuardSection,
+    /// What may go in an emergency; without it nothing may.
+    pub emergency: Option<EmergencyPolicy>,
+    /// In an emergency the lower goes first.
+    #[serde(default = "default_priority")]
+    pub priority: u32,
     /// Everything may go: never a key, only what a command line asked for and confirmed.
     #[serde(skip)]
     pub remove_all: bool,
@@ -100,6 +105,26 @@ pub struct GuardSection {
     pub marker: Option<String>,
     /// The largest share of the files that one run may remove.
     pub max_share: Option<Share>,
+}
+
+/// The keys of `emergency = { … }`. Where it says nothing of what stays, the section's own word holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct EmergencyPolicy {
+    /// Everything may go.
+    pub remove_all: bool,
+    /// Older files may go.
+    pub max_age: Option<Span>,
+    /// The oldest may go when there are more.
+    pub max_files: Option<u64>,
+    /// The oldest may go when they take more.
+    pub max_size: Option<ByteSize>,
+    /// So many of the newest stay.
+    pub keep_newest: Option<KeepNewestValue>,
+    /// What the calendar keeps.
+    pub keep: Option<KeepValue>,
+    /// Files touched this recently stay.
+    pub settle: Option<Span>,
 }
 
 /// What becomes of a folder that a run has emptied.
@@ -118,6 +143,10 @@ fn default_settle() -> Span {
     FilesSection::SETTLE
 }
 
+fn default_priority() -> u32 {
+    FilesSection::PRIORITY
+}
+
 fn default_settle_by() -> SettleBy {
     SettleBy::Mtime
 }
@@ -125,6 +154,8 @@ fn default_settle_by() -> SettleBy {
 impl FilesSection {
     /// How long a file settles where nothing is said.
     pub const SETTLE: Span = Span::from_seconds(60);
+    /// The priority where nothing is said.
+    pub const PRIORITY: u32 = 50;
 
     /// A section that says nothing but where.
     pub fn at(path: PathBuf) -> Self {
@@ -152,6 +183,8 @@ impl FilesSection {
             workers: None,
             dry_run: false,
             guard: GuardSection::default(),
+            emergency: None,
+            priority: Self::PRIORITY,
             remove_all: false,
         }
     }
@@ -187,6 +220,29 @@ impl FilesSection {
             settle: self.settle,
             settle_by: self.settle_by,
         }
+    }
+
+    /// The section as it is in an emergency, if it lets anything go then: nothing is paced or limited, the
+    /// floors and the mark are the guard, and files leave for another folder only where that `frees` space.
+    pub fn in_emergency(&self, leaving_frees: bool) -> Option<Self> {
+        let own = self.clone();
+        let EmergencyPolicy { remove_all, max_age, max_files, max_size, keep_newest, keep, settle } =
+            self.emergency.clone()?;
+        let floors = !remove_all;
+        Some(Self {
+            remove_all,
+            max_age,
+            max_files,
+            max_size,
+            keep_newest: keep_newest.or(own.keep_newest.filter(|_| floors)),
+            keep: keep.or(own.keep.filter(|_| floors)),
+            thin: None,
+            settle: settle.unwrap_or(own.settle),
+            then: if leaving_frees { own.then } else { ThenValue::Delete },
+            limit: LimitValue::default(),
+            guard: GuardSection { max_share: Some(Share::from_percent(100)), ..own.guard },
+            ..own
+        })
     }
 
     /// Its share guard, with the default where it says nothing.
@@ -236,6 +292,35 @@ impl FilesSection {
     fn receives(&self, folder: &Path) -> bool {
         let below = folder.strip_prefix(self.root()).ok();
         below.is_some_and(|below| self.select().reaches(below.as_os_str().as_bytes()))
+    }
+
+    fn check_emergency(&self) -> Result<(), Fault> {
+        let Some(emergency) = &self.emergency else { return Ok(()) };
+        let fault = |why: &str| Err(Fault::at("emergency", why));
+        let EmergencyPolicy { remove_all, max_age, max_files, max_size, keep_newest, keep, settle: _ } =
+            emergency;
+        let says = max_age.is_some()
+            || max_files.is_some()
+            || max_size.is_some()
+            || keep_newest.is_some()
+            || keep.is_some();
+        if *remove_all && says {
+            return fault("remove-all leaves nothing for the others to say: leave it out, or them");
+        }
+        if !says && !remove_all {
+            return fault(
+                "says nothing about what may go: add keep-newest, such as keep-newest = 25, or max-age, max-files, max-size, keep, or remove-all = true",
+            );
+        }
+        let nothing = [
+            keep_newest.as_ref().is_some_and(|value| value.0.count == 0),
+            *max_files == Some(0),
+            max_size.is_some_and(|size| size.bytes() == 0),
+        ];
+        if nothing.contains(&true) {
+            return fault("0 would keep nothing: that is remove-all = true");
+        }
+        Ok(())
     }
 
     fn check_numbers(&self) -> Result<(), Fault> {
@@ -369,6 +454,7 @@ impl Section for FilesSection {
         self.check_thin()?;
         self.check_with()?;
         self.check_then()?;
+        self.check_emergency()?;
         self.check_marker()
     }
 

@@ -7,9 +7,9 @@ mod files;
 mod values;
 mod volume;
 
-pub use files::{EmptyFolders, FilesSection, GuardSection, check_root_path};
+pub use files::{EmergencyPolicy, EmptyFolders, FilesSection, GuardSection, check_root_path};
 pub use values::{AgeByValue, KeepNewestValue, KeepValue, LimitValue, Patterns, Rate, ThenValue, ThinValue};
-pub use volume::VolumeSection;
+pub use volume::{EmergencyMarks, VolumeSection};
 
 /// Two keys of one table that cannot both be meant, or one that is missing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

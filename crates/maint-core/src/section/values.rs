@@ -2,6 +2,7 @@
 
 use crate::{
     calendar::{Period, Zone},
+    emergency::Mark,
     grouping::Per,
     name_clock::NameClock,
     pattern::Pattern,
@@ -232,6 +233,42 @@ impl FromStr for AgeByValue {
                 AgeBy::Name(NameClock::new(format, Zone::Local).map_err(|error| error.to_string())?)
             }
         }))
+    }
+}
+
+impl FromStr for Mark {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        if let Ok(share) = text.parse() {
+            return Ok(Self::share(share));
+        }
+        let spelling = "write a used share, such as \"95%\", or free space, such as \"2GiB\"";
+        text.parse().map(Self::free).map_err(|_| UnitError::new(text, "a mark", spelling))
+    }
+}
+
+impl<'de> Deserialize<'de> for Mark {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Table {
+            used: Option<Share>,
+            free: Option<ByteSize>,
+            inodes: Option<Share>,
+        }
+        Spellings::<Self, Table, Never> {
+            expecting: "a mark: \"95%\" used, \"2GiB\" free, or { used = \"95%\", free = \"2GiB\", inodes = \"90%\" }",
+            word: |text| text.parse().map_err(|error: UnitError| error.to_string()),
+            number: no_number,
+            table: |Table { used, free, inodes }| {
+                let mark = Self { used, free, inodes };
+                let nothing = "it marks nothing: write used, free or inodes".to_owned();
+                if mark == Self::default() { Err(nothing) } else { Ok(mark) }
+            },
+            list: never,
+        }
+        .read(deserializer)
     }
 }
 

@@ -1,7 +1,11 @@
 //! `[volume.NAME]`: a mounted filesystem.
 
 use super::{Fault, Section, check_root_path};
-use crate::{fs::Uuid, units::deserialize_from_str};
+use crate::{
+    emergency::Mark,
+    fs::Uuid,
+    units::{ByteSize, deserialize_from_str},
+};
 use std::{convert::Infallible, path::PathBuf, str::FromStr};
 
 /// The keys of `[volume.NAME]`.
@@ -12,6 +16,46 @@ pub struct VolumeSection {
     pub path: PathBuf,
     /// The only filesystem that counts as this volume.
     pub uuid: Option<Uuid>,
+    /// From when to when space is got back at any price that the targets name.
+    pub emergency: Option<EmergencyMarks>,
+    /// So much space is held back for an emergency.
+    pub ballast: Option<ByteSize>,
+}
+
+/// `emergency = { at = "95%", until = "85%" }`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmergencyMarks {
+    /// It begins here.
+    pub at: Mark,
+    until: Mark,
+}
+
+impl EmergencyMarks {
+    /// It ends here: where this says nothing of inodes it is enough to fall below the beginning.
+    pub fn until(&self) -> Mark {
+        Mark { inodes: self.until.inodes.or(self.at.inodes), ..self.until }
+    }
+
+    fn check(&self) -> Result<(), Fault> {
+        let Self { at, until } = self;
+        let fault = |why: String| Err(Fault::at("emergency", why));
+        let of_space = |mark: &Mark| mark.used.is_some() || mark.free.is_some();
+        if of_space(at) && !of_space(until) {
+            return fault(format!(
+                "begins at {at} and ends at {until}, which says nothing of the space: add used or free to until"
+            ));
+        }
+        let lower = |until: Option<_>, at: Option<_>| until.zip(at).is_none_or(|(until, at)| until < at);
+        let more_free = until.free.zip(at.free).is_none_or(|(until, at)| until > at);
+        if lower(until.used, at.used) && lower(until.inodes, at.inodes) && more_free {
+            Ok(())
+        } else {
+            fault(format!(
+                "ends at {until}, which is no better than where it begins, {at}: it would never end"
+            ))
+        }
+    }
 }
 
 impl FromStr for Uuid {
@@ -37,6 +81,18 @@ impl Section for VolumeSection {
                 format!("\"{uuid}\" is no UUID: copy what blkid or lsblk -f prints"),
             ));
         }
-        Ok(())
+        if let Some(emergency) = &self.emergency {
+            emergency.check()?;
+        }
+        match self.ballast {
+            Some(size) if size.bytes() == 0 => {
+                Err(Fault::at("ballast", "0 would hold nothing back: leave it out"))
+            }
+            Some(_) if self.emergency.is_none() => Err(Fault::at(
+                "ballast",
+                "is for an emergency, and there is none: add emergency = { at = \"95%\", until = \"85%\" }",
+            )),
+            _ => Ok(()),
+        }
     }
 }

@@ -26,6 +26,16 @@ impl Share {
     pub fn is_exceeded_by(self, part: u64, whole: u64) -> bool {
         u128::from(part) * 10_000 > u128::from(whole) * u128::from(self.basis_points)
     }
+
+    /// Whether `part` of `whole` is this share or more; of nothing, nothing is.
+    pub fn is_reached_by(self, part: u64, whole: u64) -> bool {
+        whole > 0 && u128::from(part) * 10_000 >= u128::from(whole) * u128::from(self.basis_points)
+    }
+
+    /// This share of a whole, rounded down.
+    pub fn of(self, whole: u64) -> u64 {
+        u64::try_from(u128::from(whole) * u128::from(self.basis_points) / 10_000).unwrap_or(whole)
+    }
 }
 
 impl FromStr for Share {

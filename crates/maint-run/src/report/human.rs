@@ -1,6 +1,6 @@
 //! The report for a person, at 3 a.m.: verb, count, bytes, place, reason.
 
-use super::{Counter, Leaves, Report, Target};
+use super::{Counter, Leaves, Report, Rescue, Target, need_in_words};
 use crate::{clock, exit::Status};
 use maint_core::{
     text::{count, grouped},
@@ -13,16 +13,54 @@ pub(crate) fn render(report: &Report) -> String {
     if report.is_dry_run() {
         text.push_str("DRY RUN: nothing has been changed.\n\n");
     }
+    for rescue in &report.rescues {
+        render_rescue(&mut text, rescue);
+        text.push('\n');
+    }
     for target in &report.targets {
         render_target(&mut text, target);
         text.push('\n');
     }
     if let Some(signal) = report.interrupted {
-        // Writing to a String cannot fail, here and below.
+        // Writing to a String cannot fail.
         let _ = writeln!(text, "Interrupted by signal {signal}: what is left is for the next run.\n");
     }
     let _ = writeln!(text, "{}", summary(report));
     text
+}
+
+fn render_rescue(text: &mut String, rescue: &Rescue) {
+    let Rescue { volume, place, until, before, after, .. } = rescue;
+    let name = if volume == place { String::new() } else { format!("{volume}: ") };
+    let from = rescue.at.map(|at| format!("from {at} ")).unwrap_or_default();
+    let dry = if rescue.dry_run { ", dry run" } else { "" };
+    // Writing to a String cannot fail, here and below.
+    let _ = writeln!(text, "{name}{place} (emergency {from}until {until}{dry})");
+    let mut row = |label: &str, what: String| {
+        let _ = writeln!(text, "  {label:<15}{what}");
+    };
+    if rescue.acted {
+        row("ladder", rescue.ladder());
+        let will = if rescue.dry_run { "would be" } else { "now" };
+        let left = after.inodes.filter(|_| rescue.need.bytes == 0).map_or_else(
+            || format!("{} free", ByteSize::from_bytes(after.available)),
+            |inodes| format!("{} free", count(inodes.available, "inode")),
+        );
+        row("storage", format!("{} used, {will} {}, {left}", rescue.fill(before), rescue.fill(after)));
+        if !rescue.is_reached() {
+            let missing = need_in_words(rescue.until.need(after));
+            let will = if rescue.dry_run { "cannot be" } else { "was not" };
+            row("not reached", format!("{until} {will} reached: {missing} missing"));
+        }
+    } else if rescue.status != Status::Refused {
+        row("storage", format!("{} used: nothing to do", rescue.fill(before)));
+    }
+    if rescue.status != Status::Ok {
+        row("status", rescue.status.word().to_uppercase());
+    }
+    for note in &rescue.notes {
+        row("", note.clone());
+    }
 }
 
 fn render_target(text: &mut String, target: &Target) {
@@ -144,6 +182,9 @@ fn summary(report: &Report) -> String {
     let clauses: Vec<String> = [false, true].into_iter().filter(|dry| has(*dry)).map(clause).collect();
     let what = if clauses.is_empty() { "nothing was begun".to_owned() } else { clauses.join("; dry: ") };
     let ended = if report.interrupted.is_some() { "interrupted" } else { report.status().word() };
-    let targets = count(report.targets.len() as u64, "section");
+    let mut targets = count(report.targets.len() as u64, "section");
+    if !report.rescues.is_empty() {
+        targets = format!("{}, {targets}", count(report.rescues.len() as u64, "volume"));
+    }
     format!("{}: {targets}, {what}, in {:.1} s: {ended}", report.tool, report.seconds)
 }

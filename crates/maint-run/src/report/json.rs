@@ -1,7 +1,8 @@
 //! The report for programs: `maint.report/1`. These structs are the promise; the values inside may change.
 
-use super::{COUNTERS, Counts, Report, Target};
+use super::{COUNTERS, Counts, Report, Rescue, Rung, Target};
 use crate::clock;
+use maint_core::{fs::Inodes, units::Span};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 #[derive(Serialize)]
@@ -18,6 +19,8 @@ struct WireReport<'a> {
     duration_seconds: f64,
     status: &'static str,
     exit_code: u8,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    volumes: Vec<WireVolume<'a>>,
     targets: Vec<WireTarget<'a>>,
     totals: Totals<'a>,
     errors: Vec<WireError<'a>>,
@@ -43,6 +46,41 @@ struct WireTarget<'a> {
 }
 
 #[derive(Serialize)]
+struct WireVolume<'a> {
+    name: &'a str,
+    path: &'a str,
+    status: &'static str,
+    dry_run: bool,
+    at: Option<String>,
+    until: String,
+    acted: bool,
+    reached: bool,
+    storage_before_percent: f64,
+    storage_after_percent: f64,
+    inodes_before_percent: Option<f64>,
+    inodes_after_percent: Option<f64>,
+    bytes_available: u64,
+    bytes_needed: u64,
+    inodes_needed: u64,
+    bytes_freed: u64,
+    inodes_freed: u64,
+    estimated_seconds: Option<u64>,
+    ladder: Vec<WireRung<'a>>,
+    notes: &'a [String],
+}
+
+#[derive(Serialize)]
+struct WireRung<'a> {
+    target: &'a str,
+    files: u64,
+    bytes: u64,
+    bytes_possible: u64,
+    inodes: u64,
+    inodes_possible: u64,
+    keeps: &'a str,
+}
+
+#[derive(Serialize)]
 struct WireError<'a> {
     target: &'a str,
     path: &'a str,
@@ -61,13 +99,14 @@ pub(crate) fn render(report: &Report) -> String {
         run: &report.run,
         host: &report.host,
         trigger: report.trigger.word(),
-        mode: "normal",
+        mode: report.mode.word(),
         dry_run: report.is_dry_run(),
         start_time: clock::rfc3339(report.started),
         end_time: clock::rfc3339(report.ended),
         duration_seconds: (report.seconds * 1000.0).round() / 1000.0,
         status: report.status().word(),
         exit_code: report.exit_code(),
+        volumes: report.rescues.iter().map(WireVolume::of).collect(),
         targets: report.targets.iter().map(WireTarget::of).collect(),
         totals: Totals(report),
         errors: report.targets.iter().flat_map(errors_of).collect(),
@@ -93,6 +132,50 @@ impl<'a> WireTarget<'a> {
             storage_before_percent: target.storage.map(|(before, _)| before),
             storage_after_percent: target.storage.map(|(_, after)| after),
             notes: &target.notes,
+        }
+    }
+}
+
+impl<'a> WireVolume<'a> {
+    fn of(rescue: &'a Rescue) -> Self {
+        let Rescue { before, after, need, .. } = rescue;
+        let freed = rescue.freed();
+        Self {
+            name: &rescue.volume,
+            path: &rescue.place,
+            status: rescue.status.word(),
+            dry_run: rescue.dry_run,
+            at: rescue.at.map(|mark| mark.to_string()),
+            until: rescue.until.to_string(),
+            acted: rescue.acted,
+            reached: rescue.is_reached(),
+            storage_before_percent: before.percent(),
+            storage_after_percent: after.percent(),
+            inodes_before_percent: before.inodes.map(Inodes::percent),
+            inodes_after_percent: after.inodes.map(Inodes::percent),
+            bytes_available: after.available,
+            bytes_needed: need.bytes,
+            inodes_needed: need.inodes,
+            bytes_freed: freed.bytes,
+            inodes_freed: freed.inodes,
+            estimated_seconds: rescue.takes.map(Span::seconds),
+            ladder: rescue.rungs.iter().map(WireRung::of).collect(),
+            notes: &rescue.notes,
+        }
+    }
+}
+
+impl<'a> WireRung<'a> {
+    fn of(rung: &'a Rung) -> Self {
+        let Rung { target, files, frees, possible, floor } = rung;
+        Self {
+            target,
+            files: *files,
+            bytes: frees.bytes,
+            bytes_possible: possible.bytes,
+            inodes: frees.inodes,
+            inodes_possible: possible.inodes,
+            keeps: floor,
         }
     }
 }

@@ -4,10 +4,12 @@
 mod counters;
 mod human;
 mod json;
+mod rescue;
 
 pub use counters::{COUNTERS, Counter};
 pub(crate) use human::render as human;
 pub(crate) use json::render as json;
+pub use rescue::{Rescue, Rung, need_in_words};
 
 use crate::exit::Status;
 use maint_core::{prune::Errors, time::Timestamp};
@@ -24,6 +26,8 @@ pub struct Report {
     pub host: String,
     /// Who called.
     pub trigger: Trigger,
+    /// What for.
+    pub mode: Mode,
     /// Begin.
     pub started: Timestamp,
     /// End.
@@ -34,8 +38,29 @@ pub struct Report {
     pub interrupted: Option<i32>,
     /// Its clock could not be believed.
     pub clock_in_doubt: bool,
+    /// In an emergency one for each volume that was looked at.
+    pub rescues: Vec<Rescue>,
     /// One for each section it worked on.
     pub targets: Vec<Target>,
+}
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// What has had its day goes.
+    Normal,
+    /// Space is got back.
+    Emergency,
+}
+
+impl Mode {
+    /// The word of reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Emergency => "emergency",
+        }
+    }
 }
 
 /// Who called.
@@ -176,6 +201,47 @@ impl Target {
         self.status = self.status.worse(status);
     }
 
+    /// Joins another round of work on the same section: what was done adds up, what was found is what this
+    /// one found, and what stays is what the last one left.
+    pub fn absorb(&mut self, later: Self) {
+        const DONE: [Counter; 10] = [
+            Counter::FilesDeleted,
+            Counter::FilesMoved,
+            Counter::FilesArchived,
+            Counter::FilesSelected,
+            Counter::BytesSelected,
+            Counter::BytesFreed,
+            Counter::FoldersDeleted,
+            Counter::FilesChanged,
+            Counter::Unclaimed,
+            Counter::Recovered,
+        ];
+        for counter in DONE {
+            self.counts.add(counter, later.counts.get(counter));
+        }
+        self.counts.set(Counter::Remaining, later.counts.get(Counter::Remaining));
+        self.worsen(later.status);
+        self.kept = later.kept;
+        for (reason, files) in later.reasons {
+            match self.reasons.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, n)) => *n += files,
+                None => self.reasons.push((reason, files)),
+            }
+        }
+        self.storage = match (self.storage, later.storage) {
+            (Some((before, _)), Some((_, after))) => Some((before, after)),
+            (mine, its) => mine.or(its),
+        };
+        let new: Vec<String> = later.notes.into_iter().filter(|note| !self.notes.contains(note)).collect();
+        self.notes.extend(new);
+        let known = later.errors.iter().filter(|failure| self.errors.contains(failure)).count() as u64;
+        let errors = later.counts.get(Counter::Errors).saturating_sub(known);
+        self.counts.add(Counter::Errors, errors);
+        self.errors.extend(
+            later.errors.into_iter().filter(|failure| !self.errors.contains(failure)).collect::<Vec<_>>(),
+        );
+    }
+
     /// Files that left it.
     pub fn gone(&self) -> u64 {
         self.counts.get(self.leaves.counter())
@@ -225,9 +291,11 @@ impl Target {
 }
 
 impl Report {
-    /// The worst of all targets.
+    /// The worst of all targets and volumes.
     pub fn status(&self) -> Status {
-        self.targets.iter().fold(Status::Ok, |worst, target| worst.worse(target.status))
+        let targets = self.targets.iter().map(|target| target.status);
+        let volumes = self.rescues.iter().map(|rescue| rescue.status);
+        targets.chain(volumes).fold(Status::Ok, Status::worse)
     }
 
     /// What the process will say of it.
@@ -237,7 +305,20 @@ impl Report {
 
     /// Whether nothing was to be changed anywhere.
     pub fn is_dry_run(&self) -> bool {
-        !self.targets.is_empty() && self.targets.iter().all(|target| target.dry_run)
+        let targets = self.targets.iter().map(|target| target.dry_run);
+        let mut all = targets.chain(self.rescues.iter().map(|rescue| rescue.dry_run)).peekable();
+        all.peek().is_some() && all.all(|dry| dry)
+    }
+
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.targets.is_empty() && self.rescues.is_empty() && self.interrupted.is_none()
+    }
+
+    /// Whether anything was done that must be remembered.
+    pub fn has_acted(&self) -> bool {
+        self.targets.iter().any(|target| !target.dry_run)
+            || self.rescues.iter().any(|rescue| rescue.acted && !rescue.dry_run)
     }
 
     /// The sum over all targets.

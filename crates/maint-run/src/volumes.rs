@@ -1,0 +1,146 @@
+//! The volumes of the configuration: whether they are there, how full they are against their marks, and
+//! the space that is held back on them.
+
+use crate::{Run, UsageError, exit::Status, report::Rescue};
+use maint_core::{
+    emergency::Mark,
+    fs::{Ballast, Mount, Usage},
+    section::VolumeSection,
+    text::shown_path,
+    units::ByteSize,
+};
+use std::path::{Path, PathBuf};
+
+/// The mount of a volume, if it is the right one.
+pub fn mounted(name: &str, volume: &VolumeSection) -> Result<Mount, String> {
+    let shown = shown_path(&volume.path);
+    let mount = Mount::at(&volume.path)
+        .map_err(|error| format!("volume {name} ({shown}) cannot be looked at: {error}"))?;
+    let mount = mount.ok_or_else(|| format!("volume {name} is not mounted at {shown}"))?;
+    if let Some(wanted) = &volume.uuid {
+        match mount.uuid() {
+            Ok(found) if found == *wanted => {}
+            Ok(found) => {
+                return Err(format!(
+                    "volume {name} at {shown} is another one: its UUID is {found}, not {wanted}"
+                ));
+            }
+            Err(error) => return Err(format!("it cannot be told whether {shown} is volume {name}: {error}")),
+        }
+    }
+    Ok(mount)
+}
+
+/// A path without links, as far as what it names is there.
+pub fn real(path: &Path) -> PathBuf {
+    let there = path.ancestors().find_map(|above| Some((above, std::fs::canonicalize(above).ok()?)));
+    let below = there.as_ref().and_then(|(above, _)| path.strip_prefix(above).ok());
+    match (&there, below) {
+        (Some((_, real)), Some(below)) => real.join(below).components().collect(),
+        _ => path.to_owned(),
+    }
+}
+
+/// What speaks against writing to a folder: a volume above it that is not mounted would be filled in on
+/// the disk below.
+pub fn may_write(run: &Run, to: &Path) -> Result<(), String> {
+    let to = real(to);
+    let mut above = run.volumes().filter(|(_, volume)| to.starts_with(real(&volume.path)));
+    above.try_for_each(|(name, volume)| mounted(name, volume).map(drop))
+}
+
+/// A volume that has a mark, and whether it has reached it.
+pub struct Marked {
+    /// What is known of it so far.
+    pub rescue: Rescue,
+    /// The mount, if it is the right one.
+    pub mount: Option<Mount>,
+    /// The space that is held back on it.
+    pub ballast: Option<ByteSize>,
+}
+
+impl Marked {
+    /// Looks how full a filesystem is, and whether its mark is reached.
+    pub fn look(mut rescue: Rescue, mount: Mount, ballast: Option<ByteSize>) -> Self {
+        match Usage::of_mount(&mount) {
+            Ok(usage) => {
+                (rescue.before, rescue.after) = (usage, usage);
+                rescue.need = rescue.until.need(&usage);
+                let is_reached = rescue.at.is_none_or(|at| at.is_reached_by(&usage));
+                rescue.acted = is_reached && !rescue.need.is_met();
+            }
+            Err(error) => {
+                rescue.note(Status::Critical, format!("it cannot be told how full it is: {error}"));
+            }
+        }
+        Self { rescue, mount: Some(mount), ballast }
+    }
+}
+
+/// All volumes of the configuration with marks; one mark may replace those of all.
+pub fn marked(run: &Run, until: Option<Mark>, dry_run: bool) -> Result<Vec<Marked>, UsageError> {
+    let all = run.volumes().filter_map(|(name, volume)| {
+        let (at, until) = match (until, &volume.emergency) {
+            (Some(until), _) => (None, until),
+            (None, Some(marks)) => (Some(marks.at), marks.until()),
+            (None, None) => return None,
+        };
+        let mut rescue = Rescue::new(name.to_owned(), shown_path(&volume.path), at, until, dry_run);
+        Some(match mounted(name, volume) {
+            Ok(mount) => Marked::look(rescue, mount, volume.ballast),
+            Err(why) => {
+                rescue.note(Status::Refused, why);
+                Marked { rescue, mount: None, ballast: None }
+            }
+        })
+    });
+    let all: Vec<Marked> = all.collect();
+    if all.is_empty() && until.is_none() {
+        return Err(UsageError::new(
+            "no [volume.NAME] says when an emergency begins and ends: add emergency = { at = \"95%\", until = \"85%\" } to one, or give --until-usage or --until-free",
+        ));
+    }
+    Ok(all)
+}
+
+/// Holds back what each volume is to hold back, where there is room, and gives up what none is to hold back
+/// any more.
+pub fn tend_ballast(run: &Run) {
+    for (name, volume) in run.volumes() {
+        let Ok(mount) = mounted(name, volume) else { continue };
+        let tended = match (volume.ballast, &volume.emergency) {
+            (Some(size), Some(marks)) => rebuild(&mount, size, &marks.until()),
+            // What is another user's, or cannot be told, is not ours to give up.
+            _ => give_up(&mount).map(|_| false).or(Ok(false)),
+        };
+        match tended {
+            Ok(true) => log::info!("{name}: the ballast is there again"),
+            Ok(false) => {}
+            Err(error) => log::warn!("{name}: no ballast: {error}"),
+        }
+    }
+}
+
+/// Gives the ballast of a volume up; answers what that frees.
+pub fn give_up(mount: &Mount) -> std::io::Result<u64> {
+    match Ballast::find(&mount.point)? {
+        Some(ballast) if ballast.size()? > 0 => ballast.give_up(),
+        _ => Ok(0),
+    }
+}
+
+/// Makes the ballast of a volume, if afterwards it is still below `until`; answers whether it was made.
+pub fn rebuild(mount: &Mount, size: ByteSize, until: &Mark) -> std::io::Result<bool> {
+    let usage = Usage::of_mount(mount)?;
+    if let Some(ballast) = Ballast::find(&mount.point)?
+        && ballast.size()? >= size.bytes()
+    {
+        return Ok(false);
+    }
+    // No folder and no file is made where the ballast would not fit.
+    if !until.need(&usage.with(size.bytes())).is_met() || usage.available < size.bytes() {
+        return Ok(false);
+    }
+    Ballast::open(&mount.point)?.build(size.bytes())?;
+    Ok(true)
+}

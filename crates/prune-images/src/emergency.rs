@@ -1,0 +1,415 @@
+//! Getting space back: volume by volume, the targets of least worth first, until the mark and no further.
+
+use crate::{
+    args::PruneArgs,
+    large,
+    target::{self, Asked, Offer},
+};
+use maint_core::{
+    emergency::{Mark, Need},
+    fs::{Mount, Root, Usage},
+    grouping::Per,
+    section::FilesSection,
+    text::{count, shown_path},
+    units::{ByteSize, Span},
+};
+use maint_run::{
+    Run, UsageError,
+    config::Named,
+    exit::Status,
+    report::{Counter, Rescue, Rung, Target, need_in_words},
+    signals,
+    volumes::{self, Marked},
+};
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+/// Rescues every volume that has reached its mark.
+pub(crate) fn run(
+    run: &mut Run,
+    args: &PruneArgs,
+    targets: Vec<Named<FilesSection>>,
+) -> Result<(), UsageError> {
+    args.check_emergency(run)?;
+    let dry_run = args.shows_only();
+    let until = args.rescuing.until();
+    let mut marked = volumes::marked(run, until, dry_run)?;
+    run.begin_emergency();
+    let mut places = Vec::new();
+    for target in targets {
+        match Root::open(&target.value.root(), &run.borders()) {
+            Ok(root) => places.extend(Place::of(&mut marked, until, dry_run, target, &root)),
+            Err(error) => {
+                let mut done = target::untouched(args, &target);
+                target::note_no_root(&mut done, &target.value, &error);
+                run.record(done);
+            }
+        }
+    }
+    // The lowest priority first; of equal ones the first in the file.
+    places.sort_by_key(|place| place.target.value.priority);
+    for (n, volume) in marked.into_iter().enumerate() {
+        let here: Vec<Place> = places.extract_if(.., |place| place.volume == n).collect();
+        // A mark that replaces all others is meant for the filesystems of the targets.
+        let is_meant = until.is_none() && run.names().is_empty();
+        if (here.is_empty() && !is_meant) || signals::asked_to_stop() {
+            continue;
+        }
+        let Marked { rescue, mount: Some(mount), ballast } = volume else {
+            run.record_rescue(volume.rescue);
+            continue;
+        };
+        let ladder = Ladder { run, args, mount, ballast, rescue, targets: Vec::new() };
+        let (rescue, targets) = ladder.climb(here);
+        run.record_rescue(rescue);
+        for target in targets {
+            run.record(target);
+        }
+    }
+    Ok(())
+}
+
+/// A target and the volume it lies on.
+struct Place {
+    target: Named<FilesSection>,
+    volume: usize,
+}
+
+impl Place {
+    /// Finds the volume of a target; where one mark is for all, its filesystem becomes one.
+    fn of(
+        marked: &mut Vec<Marked>,
+        until: Option<Mark>,
+        dry_run: bool,
+        target: Named<FilesSection>,
+        root: &Root,
+    ) -> Option<Self> {
+        let mount = match Mount::of(root) {
+            Ok(mount) => mount,
+            Err(error) => {
+                log::error!("{}: it cannot be told on which volume it lies: {error}", target.name);
+                return None;
+            }
+        };
+        let is_it =
+            |volume: &Marked| volume.mount.as_ref().is_some_and(|its| its.is_of_same_filesystem(&mount));
+        let known = marked.iter().position(is_it);
+        let volume = known.or_else(|| {
+            let point = shown_path(&mount.point);
+            let rescue = Rescue::new(point.clone(), point, None, until?, dry_run);
+            marked.push(Marked::look(rescue, mount, None));
+            Some(marked.len() - 1)
+        })?;
+        Some(Self { target, volume })
+    }
+}
+
+/// So little is left that nothing can be counted on to be written.
+const NO_ROOM: u64 = 1 << 20;
+/// The same for inodes.
+const NO_INODES: u64 = 16;
+/// Below this, nothing can be told from what came free.
+const TOO_LITTLE: Need = Need { bytes: 1 << 20, inodes: 64 };
+/// A target is asked no more often: who writes as fast as we free is not outrun.
+const MOST_ROUNDS: u32 = 16;
+/// So long it is watched whether others write.
+const WATCH: Duration = Duration::from_millis(300);
+/// The volume is looked at again after so many bytes or files.
+const LOOK_AGAIN: Need = Need { bytes: 64 << 20, inodes: 1024 };
+
+/// One volume on its way to its mark.
+struct Ladder<'a> {
+    run: &'a Run,
+    args: &'a PruneArgs,
+    mount: Mount,
+    ballast: Option<ByteSize>,
+    rescue: Rescue,
+    targets: Vec<Target>,
+}
+
+impl Ladder<'_> {
+    fn climb(mut self, places: Vec<Place>) -> (Rescue, Vec<Target>) {
+        if !self.rescue.acted {
+            self.tend_ballast();
+            return (self.rescue, self.targets);
+        }
+        let begun = Instant::now();
+        if self.rescue.dry_run {
+            self.show(places);
+        } else {
+            let loan = self.give_up_ballast();
+            self.spend(places, loan);
+            self.judge(begun.elapsed(), loan);
+            self.tend_ballast();
+        }
+        (self.rescue, self.targets)
+    }
+
+    /// The section of a target as it is in an emergency; none where it has no such policy.
+    fn in_emergency(&mut self, place: &Place) -> Option<Named<FilesSection>> {
+        let Named { name, value, place: at } = &place.target;
+        let there = value.destination().and_then(|to| {
+            let there = to.ancestors().find(|path| path.exists()).map(PathBuf::from)?;
+            Mount::holding_path(&there).ok()
+        });
+        let frees = there.is_some_and(|there| !there.is_of_same_filesystem(&self.mount));
+        let section = value.in_emergency(frees);
+        if section.is_none() {
+            let floor = "has no emergency policy and keeps all".to_owned();
+            self.rescue.rungs.push(Rung { target: name.clone(), floor, ..Rung::default() });
+        }
+        Some(Named { name: name.clone(), value: section?, place: at.clone() })
+    }
+
+    /// What would be spent.
+    fn show(&mut self, places: Vec<Place>) {
+        let mut need = self.rescue.need;
+        let (mut files, mut each) = (0, Duration::ZERO);
+        for place in places {
+            if need.is_met() {
+                self.rescue.rungs.extend(untouched(&place));
+                continue;
+            }
+            let Some(target) = self.in_emergency(&place) else { continue };
+            let begun = Instant::now();
+            let asked = Asked { need, no_room: false, go_on: &|_, _| true };
+            let (done, offer) = target::spend(self.run, self.args, &target, &asked);
+            let scanned = u32::try_from(done.counts.get(Counter::FilesScanned)).unwrap_or(u32::MAX);
+            each = each.max(begun.elapsed() / scanned.max(1));
+            let offer = offer.unwrap_or_default();
+            need = need.after(offer.now);
+            files += offer.files;
+            self.rescue.rungs.push(rung(&target, &offer));
+            self.targets.push(done);
+        }
+        let freed = self.rescue.freed();
+        self.rescue.after = self.rescue.before.without(freed.bytes).without_inodes(freed.inodes);
+        self.rescue.takes = Some(estimate(files, each));
+        if !self.rescue.is_reached() {
+            let missing = need_in_words(self.rescue.until.need(&self.rescue.after));
+            let why = format!("the emergency policies let go too little: {missing} more are needed");
+            self.rescue.note(Status::Critical, why);
+        }
+        self.note_large();
+    }
+
+    /// The space that is held back comes first: it costs no data. It is on loan: the mark must be reached
+    /// with it back in its place.
+    fn give_up_ballast(&mut self) -> u64 {
+        match volumes::give_up(&self.mount) {
+            Ok(0) => 0,
+            Ok(freed) => {
+                log::info!("{}: the ballast gives {}", self.rescue.volume, ByteSize::from_bytes(freed));
+                freed
+            }
+            Err(error) => {
+                if self.ballast.is_some() {
+                    self.rescue.note(Status::Warning, format!("the ballast cannot be given up: {error}"));
+                }
+                0
+            }
+        }
+    }
+
+    fn tend_ballast(&mut self) {
+        let Some(size) = self.ballast.filter(|_| !self.rescue.dry_run) else { return };
+        match volumes::rebuild(&self.mount, size, &self.rescue.until) {
+            Ok(true) => log::info!("{}: the ballast is there again", self.rescue.volume),
+            Ok(false) => {}
+            Err(error) => {
+                self.rescue.note(Status::Warning, format!("the ballast cannot be built: {error}"));
+            }
+        }
+    }
+
+    fn spend(&mut self, places: Vec<Place>, loan: u64) {
+        for place in places {
+            if signals::asked_to_stop() || self.need(loan).is_met() {
+                // What stays is told too.
+                self.rescue.rungs.extend(untouched(&place));
+                continue;
+            }
+            if let Some(target) = self.in_emergency(&place) {
+                self.spend_one(&target, loan);
+            }
+        }
+    }
+
+    /// What is still needed, the ballast back in its place.
+    fn need(&self, loan: u64) -> Need {
+        let usage = Usage::of_mount(&self.mount);
+        usage.map(|usage| self.rescue.until.need(&usage.with(loan))).unwrap_or_default()
+    }
+
+    /// Spends one target, round by round: a first part to see whether it helps, then what is needed.
+    fn spend_one(&mut self, target: &Named<FilesSection>, loan: u64) {
+        let mut rung = rung(target, &Offer::default());
+        let mut all: Option<Target> = None;
+        for round in 0..MOST_ROUNDS {
+            let Ok(before) = Usage::of_mount(&self.mount) else { break };
+            let need = self.rescue.until.need(&before.with(loan));
+            if need.is_met() || signals::asked_to_stop() {
+                break;
+            }
+            let granted = (AtomicU64::new(0), AtomicU64::new(0));
+            let go_on = |files: u64, bytes: u64| {
+                let bytes_before = granted.0.fetch_add(bytes, Ordering::Relaxed);
+                let files_before = granted.1.fetch_add(files, Ordering::Relaxed);
+                let is_due = bytes_before / LOOK_AGAIN.bytes != (bytes_before + bytes) / LOOK_AGAIN.bytes
+                    || files_before / LOOK_AGAIN.inodes != (files_before + files) / LOOK_AGAIN.inodes;
+                !is_due || !self.need(loan).is_met()
+            };
+            let no_room = before.available < NO_ROOM
+                || before.inodes.is_some_and(|inodes| inodes.available < NO_INODES);
+            if no_room {
+                self.run.audit().hold_back();
+            }
+            let part = if round == 0 { need.first_part() } else { need };
+            let asked = Asked { need: part, no_room, go_on: &go_on };
+            let (done, offer) = target::spend(self.run, self.args, target, &asked);
+            self.run.audit().write_held_back();
+            let gone = done.gone();
+            let freed = Need { bytes: done.counts.get(Counter::BytesFreed), inodes: gone };
+            match &mut all {
+                Some(all) => all.absorb(done),
+                None => all = Some(done),
+            }
+            let Some(offer) = offer else { break };
+            if round == 0 {
+                rung.possible = offer.possible;
+                if offer.useless > 0 {
+                    let files = count(offer.useless, "file");
+                    let why =
+                        "would free nothing: other names elsewhere, held open, or no blocks of their own";
+                    self.rescue.notes.push(format!("{}: {files} stay that {why}", target.name));
+                }
+            }
+            rung.files += gone;
+            rung.frees.bytes += freed.bytes;
+            rung.frees.inodes += freed.inodes;
+            if gone == 0 || !self.has_helped(target, &before, freed) {
+                break;
+            }
+        }
+        self.rescue.rungs.push(rung);
+        self.targets.extend(all);
+    }
+
+    /// Whether what was removed has come free, or was at once written by others.
+    fn has_helped(&mut self, target: &Named<FilesSection>, before: &Usage, freed: Need) -> bool {
+        let gained = |now: &Usage| Need {
+            bytes: before.used.saturating_sub(now.used),
+            inodes: before
+                .inodes
+                .zip(now.inodes)
+                .map_or(freed.inodes, |(before, now)| before.used.saturating_sub(now.used)),
+        };
+        // Others write a little all the time; xfs and btrfs must have told all.
+        let slack = if before.inodes.is_none() { 0 } else { freed.bytes / 8 };
+        let wanted = Need { bytes: freed.bytes - slack, inodes: freed.inodes - freed.inodes / 8 };
+        let is_all = |now: &Usage| wanted.after(gained(now)).is_met();
+        let Ok(root) = Root::open(&target.value.root(), &self.run.borders()) else { return true };
+        let Ok(now) = Usage::settled(&root, is_all) else { return true };
+        let gained = gained(&now);
+        let little = |gained: u64, freed: u64, least: u64| freed >= least && gained < freed / 10;
+        if !little(gained.bytes, freed.bytes, TOO_LITTLE.bytes)
+            && !little(gained.inodes, freed.inodes, TOO_LITTLE.inodes)
+        {
+            return true;
+        }
+        std::thread::sleep(WATCH);
+        let others_write = Usage::of(&root).is_ok_and(|later| later.used > now.used);
+        if !others_write {
+            self.rescue.note(
+                Status::Warning,
+                format!(
+                    "{}: {} went and only {} came free: a snapshot still has them, or a process that cannot be seen from here holds them open; no more of it was spent",
+                    target.name,
+                    ByteSize::from_bytes(freed.bytes),
+                    ByteSize::from_bytes(gained.bytes)
+                ),
+            );
+        }
+        others_write
+    }
+
+    /// How it ended, and why not better.
+    fn judge(&mut self, took: Duration, loan: u64) {
+        if let Ok(usage) = Usage::of_mount(&self.mount) {
+            self.rescue.after = usage;
+        }
+        let Rescue { before, after, .. } = &self.rescue;
+        let freed = self.rescue.freed().bytes.saturating_add(loan);
+        let gained = before.used.saturating_sub(after.used);
+        let written = freed.saturating_sub(gained).saturating_add(after.used.saturating_sub(before.used));
+        if self.rescue.is_reached() {
+            return;
+        }
+        let each_second = |bytes: u64| {
+            let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
+            ByteSize::from_bytes(bytes.saturating_mul(1000) / millis)
+        };
+        let why = if signals::asked_to_stop() {
+            "a signal ended this early".to_owned()
+        } else if written > (1 << 20).max(freed / 10) {
+            format!(
+                "others wrote {} meanwhile, {}/s, while this freed {}, {}/s: stop the writer, or move its target to the front with a lower priority",
+                ByteSize::from_bytes(written),
+                each_second(written),
+                ByteSize::from_bytes(freed),
+                each_second(freed)
+            )
+        } else if self.targets.iter().any(|target| target.status != Status::Ok) {
+            "what the emergency policies let go is gone, as far as it could be spent".to_owned()
+        } else {
+            "all that the emergency policies let go is gone".to_owned()
+        };
+        self.rescue.note(Status::Critical, why);
+        self.note_large();
+    }
+
+    /// What else there is on the volume.
+    fn note_large(&mut self) {
+        let others = large::outside_targets(self.run, &self.mount, self.rescue.before.used);
+        if !others.is_empty() {
+            self.rescue.notes.push(format!("large and of no target: {}", others.join(", ")));
+        }
+    }
+}
+
+fn rung(target: &Named<FilesSection>, offer: &Offer) -> Rung {
+    Rung {
+        target: target.name.clone(),
+        files: offer.files,
+        frees: offer.now,
+        possible: offer.possible,
+        floor: floor(&target.value).unwrap_or_default(),
+    }
+}
+
+/// What a target keeps whatever is needed.
+fn floor(section: &FilesSection) -> Option<String> {
+    let newest = section.keep_newest.as_ref()?;
+    let per = match &newest.0.per {
+        Per::Target => String::new(),
+        per => format!(" per {per}"),
+    };
+    Some(format!("keeps its {} newest{per}", newest.0.count))
+}
+
+fn untouched(place: &Place) -> Option<Rung> {
+    let section = place.target.value.in_emergency(false)?;
+    let target = place.target.name.clone();
+    Some(Rung { target, floor: floor(&section).unwrap_or_default(), ..Rung::default() })
+}
+
+/// A removal takes about as long as ten looks at a file.
+fn estimate(files: u64, look: Duration) -> Span {
+    const LOOKS: u32 = 10;
+    const LEAST: Duration = Duration::from_micros(20);
+    let each = u64::try_from((look * LOOKS).max(LEAST).as_micros()).unwrap_or(u64::MAX);
+    Span::from_seconds(files.saturating_mul(each).div_ceil(1_000_000).max(1))
+}
