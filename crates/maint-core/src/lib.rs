@@ -22,6 +22,7 @@ pub mod pattern;
 pub mod plan;
 pub mod prune;
 pub mod retention;
+pub mod saved;
 pub mod section;
 pub mod select;
 pub mod spare;

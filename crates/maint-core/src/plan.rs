@@ -4,29 +4,42 @@ use crate::{
     emergency::Spent,
     entry::{Look, Subject},
     retention::{Rules, Verdict},
+    saved::Steps,
     survey::{Survey, Tally},
+    text::joined,
     units::Share,
 };
+use std::ffi::CStr;
 
 /// What a run would do to a target: the rules that judge each entry, and the totals of the survey.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Plan {
     rules: Rules,
     totals: Tally,
     judged: u64,
-    spent: Option<Spent>,
+    choice: Choice,
+}
+
+/// Which of what the rules let go really does.
+#[derive(Debug)]
+enum Choice {
+    All,
+    /// In an emergency what is spent.
+    Spent(Spent),
+    /// What was planned before: the rules are not asked any more.
+    Steps(Steps),
 }
 
 impl Plan {
     /// The plan that rules make of a survey. A pure function: the same survey gives the same plan.
     pub fn new(rules: Rules, survey: &Survey) -> Self {
-        Self { rules, totals: survey.condemned, judged: survey.judged(), spent: None }
+        Self { rules, totals: survey.condemned, judged: survey.judged(), choice: Choice::All }
     }
 
     /// The same plan in an emergency: of what the rules let go only what is spent.
     #[must_use]
     pub fn spending(self, spent: Spent) -> Self {
-        Self { totals: spent.tally(), spent: Some(spent), ..self }
+        Self { totals: spent.tally(), choice: Choice::Spent(spent), ..self }
     }
 
     /// What would go.
@@ -42,15 +55,15 @@ pub struct Guard {
     pub max_share: Option<Share>,
 }
 
-/// A plan that no guard stopped, and how far it may go. Only [`Guard::approve`] makes one, and nothing
-/// is removed without one.
+/// A plan that no guard stopped, or that was saved to be seen, and how far it may go. Only
+/// [`Guard::approve`] and [`Approved::saved`] make one, and nothing is removed without one.
 ///
 /// ```compile_fail
 /// # fn forge(plan: maint_core::plan::Plan) {
 /// maint_core::plan::Approved { plan, most: (1, 1) };
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Approved {
     plan: Plan,
     most: (u64, u64),
@@ -130,13 +143,43 @@ impl Guard {
 }
 
 impl Approved {
+    /// A plan that was saved is one that somebody has seen; the rules only tell what belongs to the target.
+    pub fn saved(rules: Rules, steps: Steps) -> Self {
+        let totals = steps.totals();
+        let plan = Plan { rules, totals, judged: totals.files, choice: Choice::Steps(steps) };
+        Self { most: (totals.files, u64::MAX), plan }
+    }
+
     /// What becomes of a subject, and so of its files, under this plan.
-    pub fn judge<'f>(&self, subject: &Subject<'_>, files: impl Iterator<Item = &'f Look>) -> Verdict {
-        match (self.plan.rules.judge(subject), &self.plan.spent) {
-            (Verdict::Remove(why), Some(spent)) => {
-                spent.keeps(subject, files).map_or(Verdict::Remove(why), Verdict::Keep)
-            }
-            (verdict, _) => verdict,
+    pub fn judge<'f>(
+        &self,
+        subject: &Subject<'_>,
+        files: impl Iterator<Item = (&'f CStr, &'f Look)>,
+    ) -> Verdict {
+        let by_rules = || self.plan.rules.judge(subject);
+        match &self.plan.choice {
+            Choice::All => by_rules(),
+            Choice::Spent(spent) => match by_rules() {
+                Verdict::Remove(why) => {
+                    let looks = files.map(|(_, look)| look);
+                    spent.keeps(subject, looks).map_or(Verdict::Remove(why), Verdict::Keep)
+                }
+                keep @ Verdict::Keep(_) => keep,
+            },
+            Choice::Steps(steps) => steps.judge(subject, files),
+        }
+    }
+
+    /// Whether a folder may hold anything that goes.
+    pub fn enters(&self, folder: &[u8], name: &[u8]) -> bool {
+        self.steps().is_none_or(|steps| steps.lead_through(&joined(&[folder, name])))
+    }
+
+    /// The steps of a saved plan.
+    pub fn steps(&self) -> Option<&Steps> {
+        match &self.plan.choice {
+            Choice::Steps(steps) => Some(steps),
+            Choice::All | Choice::Spent(_) => None,
         }
     }
 
@@ -146,8 +189,11 @@ impl Approved {
     }
 
     /// Whether the name of a file is enough to keep it.
-    pub fn keeps_by_name(&self, name: &[u8]) -> bool {
-        self.plan.rules.by_name(name).is_some()
+    pub fn keeps_by_name(&self, folder: &[u8], name: &[u8]) -> bool {
+        match &self.plan.choice {
+            Choice::Steps(steps) => !steps.has(folder, name),
+            Choice::All | Choice::Spent(_) => self.plan.rules.by_name(name).is_some(),
+        }
     }
 
     /// The most files and bytes that may go. The last walk may meet files that the survey did not: they
@@ -178,7 +224,7 @@ mod tests {
             Policy { max_age: Some(Span::from_seconds(1)), ..Policy::nothing(Span::from_seconds(0)) };
         let present = Present { now: Timestamp::from_seconds(0), zone: Zone::Utc, clock_in_doubt: false };
         let tally = |files| Tally { files, size: 0, frees: 0 };
-        Plan { rules: policy.at(present), totals: tally(condemned), judged: found, spent: None }
+        Plan { rules: policy.at(present), totals: tally(condemned), judged: found, choice: Choice::All }
     }
 
     fn passes(condemned: u64, found: u64, share: Option<&str>) -> bool {

@@ -154,6 +154,8 @@ pub enum Condemned {
     Unwanted,
     /// Everything was to go.
     All,
+    /// A saved plan lets it go.
+    Planned,
 }
 
 macro_rules! kept {
@@ -225,6 +227,8 @@ kept! {
     NotNeeded => "not-needed",
     /// It would bring nothing of what an emergency needs.
     FreesNothing => "frees-nothing",
+    /// It is no step of the saved plan, or is not any more what it was.
+    NotPlanned => "not-planned",
     /// Protected by `exclude`.
     Excluded => "excluded",
     /// A link, FIFO, socket or device.
@@ -253,7 +257,7 @@ impl Kept {
 
 impl Condemned {
     /// How many kinds of reasons there are.
-    pub const KINDS: usize = 6;
+    pub const KINDS: usize = 7;
 
     /// Its place among [`Policy::reasons`].
     pub const fn kind(self) -> usize {
@@ -264,6 +268,7 @@ impl Condemned {
             Self::Thinned { .. } => 3,
             Self::Unwanted => 4,
             Self::All => 5,
+            Self::Planned => 6,
         }
     }
 }
@@ -277,6 +282,7 @@ impl fmt::Display for Condemned {
             Self::Thinned { period } => write!(f, "not the {} one that stays", period.word()),
             Self::Unwanted => f.write_str("no rule keeps it"),
             Self::All => f.write_str("everything was to go"),
+            Self::Planned => f.write_str("the saved plan lets it go"),
         }
     }
 }
@@ -383,6 +389,7 @@ impl Policy {
             unless(self.thin.is_some(), "thinned out".to_owned()),
             unless(!self.condemns(), "kept by no rule".to_owned()),
             unless(self.remove_all, "because everything was to go".to_owned()),
+            "by the saved plan".to_owned(),
         ]
     }
 }

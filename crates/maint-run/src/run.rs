@@ -251,6 +251,11 @@ impl Run {
         self.config.volume(name)
     }
 
+    /// The machine's name.
+    pub fn host(&self) -> &str {
+        &self.report.host
+    }
+
     /// The run's name.
     pub fn name(&self) -> &str {
         &self.report.run

@@ -30,6 +30,17 @@ pub(crate) struct PruneArgs {
     pub(crate) files: RemovingFiles,
     #[command(flatten)]
     pub(crate) rescuing: Rescuing,
+    /// Save what would go to FILE, step by step, and do nothing
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["list", "print0"], help_heading = "Plans")]
+    pub(crate) save_plan: Option<PathBuf>,
+    /// Let go exactly what FILE says, or less: each file must be the one that was looked at
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["save_plan", "list", "print0", "limit", "emergency", "until_usage", "until_free", "every"],
+        help_heading = "Plans"
+    )]
+    pub(crate) apply: Option<PathBuf>,
     /// A folder to prune without any section of the configuration
     #[arg(
         long,
@@ -114,7 +125,7 @@ impl PruneArgs {
 
     /// Nothing is to be changed.
     pub(crate) fn shows_only(&self) -> bool {
-        self.removing.dry_run || self.only_names()
+        self.removing.dry_run || self.only_names() || self.save_plan.is_some()
     }
 
     /// The folder comes from the command line.

@@ -1,9 +1,8 @@
 //! Getting space back: volume by volume, the targets of least worth first, until the mark and no further.
 
 use crate::{
-    args::PruneArgs,
     large,
-    target::{self, Asked, Offer},
+    target::{self, Asked, Offer, Orders},
 };
 use maint_core::{
     emergency::{Mark, Need},
@@ -30,9 +29,10 @@ use std::{
 /// Rescues every volume that has reached its mark.
 pub(crate) fn run(
     run: &mut Run,
-    args: &PruneArgs,
+    orders: &Orders<'_>,
     targets: Vec<Named<FilesSection>>,
 ) -> Result<(), UsageError> {
+    let args = orders.args;
     args.check_emergency(run)?;
     let dry_run = args.shows_only();
     let until = args.rescuing.until();
@@ -62,7 +62,7 @@ pub(crate) fn run(
             run.record_rescue(volume.rescue);
             continue;
         };
-        let ladder = Ladder { run, args, mount, ballast, rescue, targets: Vec::new() };
+        let ladder = Ladder { run, orders, mount, ballast, rescue, targets: Vec::new() };
         let (rescue, targets) = ladder.climb(here);
         run.record_rescue(rescue);
         for target in targets {
@@ -123,7 +123,7 @@ const LOOK_AGAIN: Need = Need { bytes: 64 << 20, inodes: 1024 };
 /// One volume on its way to its mark.
 struct Ladder<'a> {
     run: &'a Run,
-    args: &'a PruneArgs,
+    orders: &'a Orders<'a>,
     mount: Mount,
     ballast: Option<ByteSize>,
     rescue: Rescue,
@@ -151,12 +151,7 @@ impl Ladder<'_> {
     /// The section of a target as it is in an emergency; none where it has no such policy.
     fn in_emergency(&mut self, place: &Place) -> Option<Named<FilesSection>> {
         let Named { name, value, place: at } = &place.target;
-        let there = value.destination().and_then(|to| {
-            let there = to.ancestors().find(|path| path.exists()).map(PathBuf::from)?;
-            Mount::holding_path(&there).ok()
-        });
-        let frees = there.is_some_and(|there| !there.is_of_same_filesystem(&self.mount));
-        let section = value.in_emergency(frees);
+        let section = value.in_emergency(leaving_frees(value, &self.mount));
         if section.is_none() {
             let floor = "has no emergency policy and keeps all".to_owned();
             self.rescue.rungs.push(Rung { target: name.clone(), floor, ..Rung::default() });
@@ -176,7 +171,7 @@ impl Ladder<'_> {
             let Some(target) = self.in_emergency(&place) else { continue };
             let begun = Instant::now();
             let asked = Asked { need, no_room: false, go_on: &|_, _| true };
-            let (done, offer) = target::spend(self.run, self.args, &target, &asked);
+            let (done, offer) = target::spend(self.run, self.orders, &target, &asked);
             let scanned = u32::try_from(done.counts.get(Counter::FilesScanned)).unwrap_or(u32::MAX);
             each = each.max(begun.elapsed() / scanned.max(1));
             let offer = offer.unwrap_or_default();
@@ -269,7 +264,7 @@ impl Ladder<'_> {
             }
             let part = if round == 0 { need.first_part() } else { need };
             let asked = Asked { need: part, no_room, go_on: &go_on };
-            let (done, offer) = target::spend(self.run, self.args, target, &asked);
+            let (done, offer) = target::spend(self.run, self.orders, target, &asked);
             self.run.audit().write_held_back();
             let gone = done.gone();
             let freed = Need { bytes: done.counts.get(Counter::BytesFreed), inodes: gone };
@@ -378,6 +373,15 @@ impl Ladder<'_> {
             self.rescue.notes.push(format!("large and of no target: {}", others.join(", ")));
         }
     }
+}
+
+/// Whether files that go where a section says leave the filesystem of its root.
+pub(crate) fn leaving_frees(section: &FilesSection, mount: &Mount) -> bool {
+    let there = section.destination().and_then(|to| {
+        let there = to.ancestors().find(|path| path.exists()).map(PathBuf::from)?;
+        Mount::holding_path(&there).ok()
+    });
+    there.is_some_and(|there| !there.is_of_same_filesystem(mount))
 }
 
 fn rung(target: &Named<FilesSection>, offer: &Offer) -> Rung {

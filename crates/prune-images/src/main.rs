@@ -4,6 +4,7 @@ mod args;
 mod conditions;
 mod emergency;
 mod large;
+mod saved;
 mod target;
 mod words;
 
@@ -14,7 +15,9 @@ use maint_run::{
     config::{Config, Faults, Named},
     volumes,
 };
+use saved::Saving;
 use std::process::ExitCode;
+use target::{Errand, Orders};
 
 struct PruneImages;
 
@@ -38,13 +41,18 @@ impl Tool for PruneImages {
             run.keep_report_quiet();
         }
         let targets = args.targets(run)?;
+        let orders = Orders { args, saving: Saving::begin(run, args, &targets)? };
+        if let Some(plan) = &args.apply {
+            return saved::apply(run, &orders, plan, &targets);
+        }
         if args.rescuing.is_asked_for() {
-            return emergency::run(run, args, targets);
+            emergency::run(run, &orders, targets)?;
+        } else {
+            run.each(&targets, |run, target| target::prune(run, &orders, target, Errand::Everyday));
+            if !args.shows_only() && !args.is_ad_hoc() {
+                volumes::tend_ballast(run);
+            }
         }
-        run.each(&targets, |run, target| target::prune(run, args, target));
-        if !args.shows_only() && !args.is_ad_hoc() {
-            volumes::tend_ballast(run);
-        }
-        Ok(())
+        orders.saving.map_or(Ok(()), Saving::finish)
     }
 }

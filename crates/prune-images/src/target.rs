@@ -1,6 +1,11 @@
 //! One target from its root to its report.
 
-use crate::{args::PruneArgs, conditions, words};
+use crate::{
+    args::PruneArgs,
+    conditions,
+    saved::{self, Saving},
+    words,
+};
 use maint_core::{
     calendar::Zone,
     emergency::Need,
@@ -11,6 +16,7 @@ use maint_core::{
         carry_out, look_over, rank, recover,
     },
     retention::{Kept, Policy, Present},
+    saved::Steps,
     section::{EmptyFolders, FilesSection, ThenValue},
     select::Select,
     spare::{InUse, Spare, UseError},
@@ -35,6 +41,23 @@ use std::{
     },
 };
 
+/// What the command line orders, and what it orders to be saved.
+pub(crate) struct Orders<'a> {
+    pub(crate) args: &'a PruneArgs,
+    pub(crate) saving: Option<Saving>,
+}
+
+/// What a target is worked on for.
+#[derive(Clone, Copy)]
+pub(crate) enum Errand<'a> {
+    /// What has had its day goes.
+    Everyday,
+    /// Space is needed.
+    Emergency(&'a Asked<'a>),
+    /// The steps of a saved plan go, once.
+    Planned(&'a Mutex<Steps>),
+}
+
 /// What an emergency asks of a target.
 pub(crate) struct Asked<'a> {
     /// So much, and no more.
@@ -58,32 +81,37 @@ pub(crate) struct Offer {
     pub(crate) useless: u64,
 }
 
-/// Looks a target over, and shows what its policy lets go or lets it go.
-pub(crate) fn prune(run: &Run, args: &PruneArgs, target: &Named<FilesSection>) -> Target {
-    begin(run, args, target, None).0
+/// Looks a target over, and shows what its policy, or a saved plan, lets go, or lets it go.
+pub(crate) fn prune(
+    run: &Run,
+    orders: &Orders<'_>,
+    target: &Named<FilesSection>,
+    errand: Errand<'_>,
+) -> Target {
+    begin(run, orders, target, errand).0
 }
 
 /// The same for an emergency, with a section as it is in one; no offer means that nothing could be begun.
 pub(crate) fn spend(
     run: &Run,
-    args: &PruneArgs,
+    orders: &Orders<'_>,
     target: &Named<FilesSection>,
     asked: &Asked<'_>,
 ) -> (Target, Option<Offer>) {
-    let (mut done, offer) = begin(run, args, target, Some(asked));
+    let (mut done, offer) = begin(run, orders, target, Errand::Emergency(asked));
     done.partial = true;
     (done, offer)
 }
 
 fn begin(
     run: &Run,
-    args: &PruneArgs,
+    orders: &Orders<'_>,
     target: &Named<FilesSection>,
-    asked: Option<&Asked<'_>>,
+    errand: Errand<'_>,
 ) -> (Target, Option<Offer>) {
     let section = &target.value;
     let place = section.root();
-    let mut done = untouched(args, target);
+    let mut done = untouched(orders.args, target);
     let dry_run = done.dry_run;
     if let Some(held) = run.held(&target.name) {
         if !dry_run {
@@ -95,7 +123,7 @@ fn begin(
     let mut offer = None;
     match Root::open(&place, &run.borders()) {
         Ok(root) => {
-            let job = Job::new(run, args, section, root, asked);
+            let job = Job::new(run, orders, section, root, errand);
             job.start(&mut done);
             offer = job.offer.into_inner().unwrap_or_else(PoisonError::into_inner);
         }
@@ -140,7 +168,8 @@ struct Job<'a> {
     root: Root,
     pace: Pace,
     progress: Progress,
-    asked: Option<&'a Asked<'a>>,
+    errand: Errand<'a>,
+    saving: Option<&'a Saving>,
     offer: Mutex<Option<Offer>>,
 }
 
@@ -150,22 +179,30 @@ struct Ended;
 impl<'a> Job<'a> {
     fn new(
         run: &'a Run,
-        args: &'a PruneArgs,
+        orders: &'a Orders<'a>,
         section: &'a FilesSection,
         root: Root,
-        asked: Option<&'a Asked<'a>>,
+        errand: Errand<'a>,
     ) -> Self {
         Self {
             run,
-            args,
+            args: orders.args,
+            saving: orders.saving.as_ref(),
             section,
             policy: section.policy(),
             select: section.select(),
             root,
             pace: Pace::of(&section.limit),
             progress: Progress::default(),
-            asked,
+            errand,
             offer: Mutex::default(),
+        }
+    }
+
+    fn asked(&self) -> Option<&'a Asked<'a>> {
+        match self.errand {
+            Errand::Emergency(asked) => Some(asked),
+            Errand::Everyday | Errand::Planned(_) => None,
         }
     }
 
@@ -209,7 +246,7 @@ impl<'a> Job<'a> {
         let leave = Departure::prepare(self, &lock, done)?;
 
         let before = Usage::of(&self.root).ok();
-        let no_room = self.asked.is_some_and(|asked| asked.no_room);
+        let no_room = self.asked().is_some_and(|asked| asked.no_room);
         let claims = claims.as_ref().filter(|_| !self.section.private && !no_room);
         let act = Act::Remove { lock: &lock, claims, ledger: &ledger, empty_folders, leave: leave.leave() };
         self.plan_and_carry_out(done, &in_use, act, leave.frees(), &|| true)?;
@@ -227,7 +264,11 @@ impl<'a> Job<'a> {
         let in_use = self.look_who_uses(done)?;
         let names = self.args.only_names().then(Stream::new);
         let unread = AtomicBool::new(false);
+        let steps = Mutex::new(Vec::new());
         let print = |folder: &[u8], doomed: &Doomed<'_>| {
+            if self.saving.is_some() {
+                steps.lock().unwrap_or_else(PoisonError::into_inner).push(saved::step(folder, doomed));
+            }
             if names.as_ref().is_some_and(|names| !names.push(&self.line(folder, doomed))) {
                 unread.store(true, Ordering::Relaxed);
             }
@@ -235,11 +276,15 @@ impl<'a> Job<'a> {
         let shown = self.plan_and_carry_out(done, &in_use, Act::Show(&print), self.would_free(), &|| {
             !unread.load(Ordering::Relaxed)
         });
-        let before = Usage::of(&self.root).ok();
+        let before = Mount::of(&self.root).and_then(|mount| Usage::of_mount(&mount)).ok();
         let after = before.map(|before| before.without(done.counts.get(Counter::BytesToFree)));
         done.storage = before.zip(after).map(|(before, after)| (before.percent(), after.percent()));
         if let Some(Err(error)) = names.map(Stream::finish) {
             done.note(Status::Critical, format!("the list is not complete: {error}"));
+        }
+        if let (Some(saving), Ok(())) = (self.saving, &shown) {
+            let steps = steps.into_inner().unwrap_or_else(PoisonError::into_inner);
+            saving.add(self.run, &self.root, done, steps);
         }
         shown
     }
@@ -254,7 +299,7 @@ impl<'a> Job<'a> {
     }
 
     fn look_who_uses(&self, done: &mut Target) -> Result<InUse, Ended> {
-        if self.asked.is_some() && !self.section.spare.held_open {
+        if self.asked().is_some() && !self.section.spare.held_open {
             // What others hold open frees nothing when it goes.
             match (Spare { held_open: true, ..self.section.spare.clone() }).look() {
                 Err(UseError::Open(error)) => log::info!("{}: {}", done.name, chain(&error)),
@@ -284,10 +329,13 @@ impl<'a> Job<'a> {
         frees: bool,
         go_on: &(dyn Fn() -> bool + Sync),
     ) -> Result<(), Ended> {
-        let plan = self.plan(done, in_use, frees)?;
+        let plan = match self.errand {
+            Errand::Planned(steps) => self.planned(done, steps),
+            Errand::Everyday | Errand::Emergency(_) => self.plan(done, in_use, frees)?,
+        };
         self.progress.begin_again();
         let stop = || signals::asked_to_stop() || !go_on();
-        let pace = |files, bytes| match self.asked {
+        let pace = |files, bytes| match self.asked() {
             Some(asked) => (asked.go_on)(files, bytes),
             None => self.pace.wait(files, bytes),
         };
@@ -295,8 +343,23 @@ impl<'a> Job<'a> {
         let what = CarryOut { scope, plan: &plan, in_use, act, pace: &pace, at_once };
         let outcome = self.watched(|| carry_out(&what));
         self.note_outcome(done, &plan, outcome, frees);
+        if let Some(steps) = plan.steps() {
+            saved::note_left(done, &self.root, steps, in_use);
+        }
         note_interruption(done);
         Ok(())
+    }
+
+    /// The saved steps as a plan: nobody is asked but the files themselves.
+    fn planned(&self, done: &mut Target, steps: &Mutex<Steps>) -> Approved {
+        let steps = std::mem::take(&mut *steps.lock().unwrap_or_else(PoisonError::into_inner));
+        let totals = steps.totals();
+        done.counts.set(Counter::FilesScanned, totals.files);
+        done.counts.set(Counter::FilesSelected, totals.files);
+        done.counts.set(Counter::BytesSelected, totals.size);
+        done.by_pattern = vec![("steps of the saved plan".to_owned(), totals.files)];
+        let present = Present { now: self.run.now, zone: Zone::Local, clock_in_doubt: false };
+        Approved::saved(self.policy.at(present), steps)
     }
 
     /// Surveys, plans, and asks the guards.
@@ -341,7 +404,7 @@ impl<'a> Job<'a> {
             rules = self.watched(|| rank(&scope, &rules));
         }
         self.progress.begin_again();
-        let need = self.asked.map(|asked| asked.need);
+        let need = self.asked().map(|asked| asked.need);
         let mut looked = self.watched(|| look_over(&scope, &rules, in_use, need));
         if note_interruption(done) {
             return Err(Ended);
@@ -368,7 +431,7 @@ impl<'a> Job<'a> {
 
     /// The private folder, to claim in or only to finish what lies there.
     fn claims(&self, lock: &Lock, done: &mut Target) -> Option<Claims> {
-        let opened = if self.section.private || self.asked.is_some_and(|asked| asked.no_room) {
+        let opened = if self.section.private || self.asked().is_some_and(|asked| asked.no_room) {
             Claims::open_existing(lock.warrant(), &self.root)
         } else {
             Claims::open(lock.warrant(), &self.root).map(Some)

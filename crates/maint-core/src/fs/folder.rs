@@ -97,7 +97,7 @@ impl Folder {
 
     /// Opens a folder below this one, or with an empty path itself: no link is followed, no other mount
     /// entered, no step leads out.
-    pub(crate) fn open_below(&self, path: &[u8]) -> io::Result<Self> {
+    pub fn open_below(&self, path: &[u8]) -> io::Result<Self> {
         if path.is_empty() {
             return self.open_again();
         }

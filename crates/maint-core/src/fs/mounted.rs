@@ -137,6 +137,29 @@ impl Mount {
         uuid_linked(number).ok_or_else(|| self.why_no_uuid(&path, read.err()))
     }
 
+    /// What tells this filesystem from all others, for a plan that is carried out later: none where an inode
+    /// number may stand for another file by then.
+    pub fn lasting_identity(&self) -> Result<String, String> {
+        if !LASTING_INODES.contains(&self.kind.as_str()) {
+            let (point, kind) = (shown_path(&self.point), printable(self.kind.as_bytes()));
+            return Err(format!("{point} is {kind}, where an inode number may mean another file tomorrow"));
+        }
+        let uuid = self.uuid().ok().map(|uuid| uuid.to_string());
+        // Subvolumes of one btrfs count their inodes apart; what has no device has no UUID that lasts.
+        let number = if uuid.is_none() || self.kind == "btrfs" { self.number() } else { None };
+        match (uuid, number) {
+            (None, None) => Err(format!("nothing tells {} from others", shown_path(&self.point))),
+            (uuid, number) => Ok([uuid, number].into_iter().flatten().collect::<Vec<_>>().join(" ")),
+        }
+    }
+
+    /// The number that the filesystem gives itself; zero is none.
+    fn number(&self) -> Option<String> {
+        let top = File::open(&self.point).ok()?;
+        let number = nix::sys::statvfs::fstatvfs(&top).ok()?.filesystem_id();
+        (number != 0).then(|| format!("{number:016x}"))
+    }
+
     /// Bytes that an ext filesystem reserves for root and for itself; none where it cannot be told.
     pub fn reserve(&self) -> Option<u64> {
         if !EXT.contains(&self.kind.as_str()) {
@@ -315,6 +338,10 @@ const SUPERBLOCKS: [Superblock; 7] = [
     Superblock { kinds: FAT, mark: (54, b"FAT1"), id_at: 39, form: Form::Serial },
     Superblock { kinds: &["exfat", "fuseblk"], mark: (3, b"EXFAT   "), id_at: 100, form: Form::Serial },
 ];
+
+/// Where an inode number stays with its file.
+const LASTING_INODES: [&str; 9] =
+    ["ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "tmpfs", "bcachefs", "zfs"];
 
 const EXT: &[&str] = &["ext2", "ext3", "ext4"];
 const FAT: &[&str] = &["vfat", "msdos"];

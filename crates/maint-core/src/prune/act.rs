@@ -291,14 +291,14 @@ impl Visitor for Actor<'_> {
         let Scope { select, .. } = self.what.scope;
         match select.file(folder, name) {
             named if !select.with.is_empty() => named.code(),
-            Named::Wanted(_) if self.what.plan.keeps_by_name(name) => None,
+            Named::Wanted(_) if self.what.plan.keeps_by_name(folder, name) => None,
             named @ (Named::Wanted(_) | Named::Either(_)) => named.code(),
             Named::Companion(_) | Named::Excluded(_) | Named::Foreign => None,
         }
     }
 
     fn enters(&self, folder: &[u8], name: &[u8], depth: u32) -> bool {
-        self.what.scope.select.enters(folder, name, depth)
+        self.what.scope.select.enters(folder, name, depth) && self.what.plan.enters(folder, name)
     }
 
     fn files(&self, hand: &mut Hand, folder: &Folder, block: Block<'_>) -> u64 {
@@ -311,8 +311,8 @@ impl Visitor for Actor<'_> {
             block,
             &mut errors,
             |met: &Together<'_, '_>| {
-                let looks = met.files.iter().map(|seen| &seen.look);
-                let Verdict::Remove(why) = plan.judge(&met.subject, looks) else { return };
+                let files = met.files.iter().map(|seen| (seen.name, &seen.look));
+                let Verdict::Remove(why) = plan.judge(&met.subject, files) else { return };
                 if spared(self.what.in_use, &self.what.scope, folder, block, met).is_some() {
                     return;
                 }
@@ -445,7 +445,14 @@ impl Actor<'_> {
         go
     }
 
+    fn settle_steps<'n>(&self, folder: &[u8], gone: impl Iterator<Item = &'n CStr>) {
+        if let Some(steps) = self.what.plan.steps() {
+            steps.settle(folder, gone);
+        }
+    }
+
     fn show(&self, hand: &mut Hand, batch: &Batch<'_>, show: &(dyn Fn(&[u8], &Doomed<'_>) + Sync)) {
+        self.settle_steps(batch.folder, batch.files.iter().map(|doomed| doomed.name));
         for doomed in batch.files {
             show(batch.folder, doomed);
             hand.outcome.gone.add(&doomed.look, self.links.frees(&doomed.look));
@@ -473,6 +480,7 @@ impl Actor<'_> {
         let leaving = Leaving { actor: self, warrant: lock.warrant(), folder, batch, leave, around };
         let Settled { fates, halt } = leaving.settle(hand);
         let gone = batch.files.iter().zip(&fates).filter(|(_, fate)| **fate != Fate::Spared);
+        self.settle_steps(batch.folder, gone.clone().map(|(doomed, _)| doomed.name));
         let (files, bytes) =
             gone.fold((0, 0), |(n, bytes), (doomed, _)| (n + 1, bytes + doomed.look.allocated));
         let all: u64 = batch.files.iter().map(|doomed| doomed.look.allocated).sum();
