@@ -50,7 +50,12 @@ pub(crate) fn run(
         }
     }
     // The lowest priority first; of equal ones the first in the file.
-    places.sort_by_key(|place| place.target.value.priority);
+    let in_file: Vec<String> =
+        run.sections::<FilesSection>()?.into_iter().map(|section| section.name).collect();
+    places.sort_by_key(|place| {
+        let Named { name, value, .. } = &place.target;
+        (value.priority, in_file.iter().position(|known| known == name))
+    });
     for (n, volume) in marked.into_iter().enumerate() {
         let here: Vec<Place> = places.extract_if(.., |place| place.volume == n).collect();
         // A mark that replaces all others is meant for the filesystems of the targets.
@@ -170,7 +175,8 @@ impl Ladder<'_> {
             }
             let Some(target) = self.in_emergency(&place) else { continue };
             let begun = Instant::now();
-            let asked = Asked { need, no_room: false, go_on: &|_, _| true };
+            let most = self.orders.args.removing.limit;
+            let asked = Asked { need, most, no_room: false, go_on: &|_, _| true };
             let (done, offer) = target::spend(self.run, self.orders, &target, &asked);
             let scanned = u32::try_from(done.counts.get(Counter::FilesScanned)).unwrap_or(u32::MAX);
             each = each.max(begun.elapsed() / scanned.max(1));
@@ -263,7 +269,8 @@ impl Ladder<'_> {
                 self.run.audit().hold_back();
             }
             let part = if round == 0 { need.first_part() } else { need };
-            let asked = Asked { need: part, no_room, go_on: &go_on };
+            let most = self.orders.args.removing.limit.map(|most| most.saturating_sub(rung.files));
+            let asked = Asked { need: part, most, no_room, go_on: &go_on };
             let (done, offer) = target::spend(self.run, self.orders, target, &asked);
             self.run.audit().write_held_back();
             let gone = done.gone();

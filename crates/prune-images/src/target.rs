@@ -62,6 +62,8 @@ pub(crate) enum Errand<'a> {
 pub(crate) struct Asked<'a> {
     /// So much, and no more.
     pub(crate) need: Need,
+    /// No more files than this.
+    pub(crate) most: Option<u64>,
     /// There is no room for anything, not even to claim a file.
     pub(crate) no_room: bool,
     /// Asked between two batches, with their files and bytes.
@@ -426,7 +428,11 @@ impl<'a> Job<'a> {
 
     fn limits(&self) -> Limits {
         let Limits { files, bytes } = self.section.limits();
-        Limits { files: files.into_iter().chain(self.args.removing.limit).min(), bytes }
+        let asked = match self.asked() {
+            Some(asked) => asked.most,
+            None => self.args.removing.limit,
+        };
+        Limits { files: files.into_iter().chain(asked).min(), bytes }
     }
 
     /// The private folder, to claim in or only to finish what lies there.

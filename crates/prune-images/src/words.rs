@@ -67,6 +67,9 @@ fn notes(section: &FilesSection) -> Vec<String> {
     if let Some(share) = section.guard().max_share {
         notes.push(format!("of more than {} files refused above max-share {share}", Guard::SMALL));
     }
+    notes.extend(section.in_emergency(true).map(|emergency| {
+        format!("in an emergency, priority {}: {}", section.priority, emergency.policy().describe())
+    }));
     notes
 }
 
