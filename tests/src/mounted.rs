@@ -22,6 +22,11 @@ impl Mounted {
         mount(&["-t", "tmpfs", "-o", &format!("nr_inodes={inodes}"), "tmpfs"], at)
     }
 
+    /// Whatever `mount` makes of these words.
+    pub fn with(words: &[&str], at: &Path) -> Self {
+        mount(words, at)
+    }
+
     /// The folder `from` once more.
     pub fn bind(from: &Path, at: &Path) -> Self {
         mount(&["--bind", from.to_str().unwrap()], at)
