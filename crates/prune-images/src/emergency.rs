@@ -20,6 +20,7 @@ use maint_run::{
     signals,
     volumes::{self, Marked},
 };
+use nix::unistd::geteuid;
 use std::{
     path::PathBuf,
     sync::atomic::{AtomicU64, Ordering},
@@ -263,8 +264,9 @@ impl Ladder<'_> {
                     || files_before / LOOK_AGAIN.inodes != (files_before + files) / LOOK_AGAIN.inodes;
                 !is_due || !self.need(loan).is_met()
             };
-            let no_room = before.available < NO_ROOM
-                || before.inodes.is_some_and(|inodes| inodes.available < NO_INODES);
+            // Root may use what is reserved.
+            let room = if geteuid().is_root() { before.free } else { before.available };
+            let no_room = room < NO_ROOM || before.inodes.is_some_and(|inodes| inodes.available < NO_INODES);
             if no_room {
                 self.run.audit().hold_back();
             }
