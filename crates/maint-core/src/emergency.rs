@@ -3,7 +3,7 @@
 
 use crate::{
     entry::{Look, Subject},
-    fs::{Inodes, Usage},
+    fs::Usage,
     retention::{Kept, Key},
     survey::Tally,
     units::{ByteSize, Share},
@@ -55,15 +55,23 @@ impl Mark {
 
     /// What must come free until no part is exceeded.
     pub fn need(&self, usage: &Usage) -> Need {
+        self.need_with(usage, Need::default())
+    }
+
+    /// The same, where so much more is going to be used.
+    pub fn need_with(&self, usage: &Usage, more: Need) -> Need {
         let over = |share: Option<Share>, used: u64, whole: u64| {
             share.map_or(0, |share| used.saturating_sub(share.of(whole)))
         };
-        let Inodes { used, .. } = usage.inodes.unwrap_or_default();
-        let missing = self.free.map_or(0, |size| size.bytes().saturating_sub(usage.available));
-        Need {
-            bytes: over(self.used, usage.used, usage.whole()).max(missing),
-            inodes: over(self.inodes, used, usage.inodes.unwrap_or_default().whole()),
-        }
+        let used = usage.used.saturating_add(more.bytes);
+        let missing = self.free.map_or(0, |size| {
+            let wanted = size.bytes().saturating_add(more.bytes).saturating_add(usage.overdrawn);
+            wanted.saturating_sub(usage.available)
+        });
+        let inodes = usage.inodes.map_or(0, |inodes| {
+            over(self.inodes, inodes.used.saturating_add(more.inodes), inodes.whole())
+        });
+        Need { bytes: over(self.used, used, usage.whole()).max(missing), inodes }
     }
 }
 
@@ -299,6 +307,7 @@ mod tests {
     use super::*;
     use crate::{
         entry::{Entry, Kind},
+        fs::Inodes,
         time::Timestamp,
     };
     use proptest::prelude::*;
@@ -362,9 +371,16 @@ mod tests {
         assert_eq!(mark.need(&usage(85, 15)), Need::default());
         let overdrawn = Usage { overdrawn: 20, ..usage(120, 0) };
         assert_eq!(mark.need(&overdrawn).bytes, 35, "of the 100 that there are for all");
-        assert_eq!(Mark::free(ByteSize::from_bytes(10)).need(&usage(96, 4)).bytes, 6);
+        let free = Mark::free(ByteSize::from_bytes(10));
+        assert_eq!(free.need(&usage(96, 4)).bytes, 6);
+        assert_eq!(free.need(&overdrawn).bytes, 30, "root's reserve comes first");
+        let more = Need { bytes: 3, inodes: 2 };
+        assert_eq!(mark.need_with(&usage(96, 4), more).bytes, 14);
+        assert_eq!(mark.need_with(&usage(100, 0), more).bytes, 18, "of the same whole");
+        assert_eq!(mark.need_with(&usage(80, 20), more).bytes, 0);
         let inodes = Usage { inodes: Some(Inodes { used: 100, available: 0 }), ..usage(1, 99) };
         assert_eq!(mark.need(&inodes), Need { bytes: 0, inodes: 15 });
+        assert_eq!(mark.need_with(&inodes, more).inodes, 17);
     }
 
     #[test]

@@ -241,6 +241,11 @@ pub(crate) struct PastTarget {
 }
 
 impl History {
+    /// Whether a tool has one.
+    pub(crate) fn exists(folder: &Path) -> bool {
+        file_in(folder).exists()
+    }
+
     /// Opens the history of a tool to look at it: nothing is made, migrated or set aside. `None` when the
     /// tool has not run yet.
     pub(crate) fn look(folder: &Path) -> Result<Option<Self>, HistoryError> {

@@ -3,7 +3,7 @@
 
 use crate::{Run, UsageError, exit::Status, report::Rescue};
 use maint_core::{
-    emergency::Mark,
+    emergency::{Mark, Need},
     fs::{Ballast, Mount, Usage},
     section::VolumeSection,
     text::shown_path,
@@ -138,7 +138,8 @@ pub fn rebuild(mount: &Mount, size: ByteSize, until: &Mark) -> std::io::Result<b
         return Ok(false);
     }
     // No folder and no file is made where the ballast would not fit.
-    if !until.need(&usage.with(size.bytes())).is_met() || usage.available < size.bytes() {
+    let more = Need { bytes: size.bytes(), inodes: 0 };
+    if !until.need_with(&usage, more).is_met() || usage.available < size.bytes() {
         return Ok(false);
     }
     Ballast::open(&mount.point)?.build(size.bytes())?;

@@ -68,7 +68,8 @@ pub(crate) fn run(
             run.record_rescue(volume.rescue);
             continue;
         };
-        let ladder = Ladder { run, orders, mount, ballast, rescue, targets: Vec::new() };
+        let own = run.will_write_on(&mount, here.len());
+        let ladder = Ladder { run, orders, mount, ballast, own, rescue, targets: Vec::new() };
         let (rescue, targets) = ladder.climb(here);
         run.record_rescue(rescue);
         for target in targets {
@@ -132,6 +133,8 @@ struct Ladder<'a> {
     orders: &'a Orders<'a>,
     mount: Mount,
     ballast: Option<ByteSize>,
+    /// What this run itself will still write there.
+    own: Need,
     rescue: Rescue,
     targets: Vec<Target>,
 }
@@ -143,6 +146,7 @@ impl Ladder<'_> {
             return (self.rescue, self.targets);
         }
         let begun = Instant::now();
+        self.rescue.need = self.need_at(&self.rescue.before, 0);
         if self.rescue.dry_run {
             self.show(places);
         } else {
@@ -240,10 +244,14 @@ impl Ladder<'_> {
         }
     }
 
-    /// What is still needed, the ballast back in its place.
+    /// What is still needed, the ballast back in its place and all that this run writes written.
     fn need(&self, loan: u64) -> Need {
-        let usage = Usage::of_mount(&self.mount);
-        usage.map(|usage| self.rescue.until.need(&usage.with(loan))).unwrap_or_default()
+        Usage::of_mount(&self.mount).map(|usage| self.need_at(&usage, loan)).unwrap_or_default()
+    }
+
+    fn need_at(&self, usage: &Usage, loan: u64) -> Need {
+        let Need { bytes, inodes } = self.own;
+        self.rescue.until.need_with(usage, Need { bytes: bytes.saturating_add(loan), inodes })
     }
 
     /// Spends one target, round by round: a first part to see whether it helps, then what is needed.
@@ -252,7 +260,7 @@ impl Ladder<'_> {
         let mut all: Option<Target> = None;
         for round in 0..MOST_ROUNDS {
             let Ok(before) = Usage::of_mount(&self.mount) else { break };
-            let need = self.rescue.until.need(&before.with(loan));
+            let need = self.need_at(&before, loan);
             if need.is_met() || signals::asked_to_stop() {
                 break;
             }

@@ -127,14 +127,6 @@ impl Usage {
         Self { used: self.used - bytes, available, overdrawn: self.overdrawn - paid, free, ..self }
     }
 
-    /// The same filesystem with so many bytes more in use.
-    #[must_use]
-    pub fn with(self, bytes: u64) -> Self {
-        let available = self.available.saturating_sub(bytes);
-        let free = self.free.saturating_sub(bytes);
-        Self { used: self.used.saturating_add(bytes), available, free, ..self }
-    }
-
     /// The same filesystem with so many inodes less in use.
     #[must_use]
     pub fn without_inodes(self, files: u64) -> Self {
