@@ -140,14 +140,17 @@ impl Audit {
     fn leave_memory(&self, sink: &mut Sink) {
         let Sink::Memory { lines, .. } = sink else { return };
         let mut opened = self.open();
-        let file = match &mut opened {
-            Sink::Log(file) | Sink::Refuge { file, .. } => file,
-            Sink::Unopened | Sink::None | Sink::Memory { .. } => return,
-        };
-        if append(file, lines).is_ok() {
-            if let Sink::Refuge { length, .. } = &mut opened {
-                *length += lines.len() as u64;
+        if let Sink::Log(log) = &mut opened {
+            match append(log, lines) {
+                Ok(()) => return *sink = opened,
+                // It could be made and takes nothing.
+                Err(error) => opened = self.take_refuge(&error),
             }
+        }
+        if let Sink::Refuge { file, length, .. } = &mut opened
+            && append(file, lines).is_ok()
+        {
+            *length += lines.len() as u64;
             *sink = opened;
         }
     }
@@ -257,9 +260,22 @@ impl Audit {
         written
     }
 
+    /// What waits for the log is written there by a run that had nothing to write, too.
+    fn fold_in(&self) {
+        let sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = std::fs::metadata(&self.refuge_path).is_ok_and(|seen| seen.len() > 0);
+        if matches!(*sink, Sink::Unopened)
+            && waits
+            && let Err(error) = self.open_log()
+        {
+            log::info!("{} waits on: {error}", shown_path(&self.refuge_path));
+        }
+    }
+
     /// Makes what was written durable; once a run, and only if something was written.
     pub(crate) fn finish(&self) {
         self.write_held_back();
+        self.fold_in();
         if let Sink::Memory { .. } = &*self.sink.lock().unwrap_or_else(PoisonError::into_inner) {
             log::error!("what this run removed is written down nowhere: no place takes a line");
         }
