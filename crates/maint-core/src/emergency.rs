@@ -68,9 +68,9 @@ impl Mark {
             let wanted = size.bytes().saturating_add(more.bytes).saturating_add(usage.overdrawn);
             wanted.saturating_sub(usage.available)
         });
-        let inodes = usage.inodes.map_or(0, |inodes| {
-            over(self.inodes, inodes.used.saturating_add(more.inodes), inodes.whole())
-        });
+        let inodes = usage
+            .inodes
+            .map_or(0, |inodes| over(self.inodes, inodes.used.saturating_add(more.inodes), inodes.whole()));
         Need { bytes: over(self.used, used, usage.whole()).max(missing), inodes }
     }
 }
@@ -103,6 +103,12 @@ impl Need {
             bytes: self.bytes.saturating_sub(freed.bytes),
             inodes: self.inodes.saturating_sub(freed.inodes),
         }
+    }
+
+    /// So many times as much.
+    #[must_use]
+    pub fn times(self, n: u64) -> Self {
+        Self { bytes: self.bytes.saturating_mul(n), inodes: self.inodes.saturating_mul(n) }
     }
 
     /// An eighth of it and at least a little, but never more: enough to see whether spending helps, and to

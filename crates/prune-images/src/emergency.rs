@@ -69,7 +69,7 @@ pub(crate) fn run(
             continue;
         };
         let own = run.will_write_on(&mount, here.len());
-        let ladder = Ladder { run, orders, mount, ballast, own, rescue, targets: Vec::new() };
+        let ladder = Ladder { run, orders, mount, ballast, own, in_vain: 0, rescue, targets: Vec::new() };
         let (rescue, targets) = ladder.climb(here);
         run.record_rescue(rescue);
         for target in targets {
@@ -120,8 +120,10 @@ const NO_ROOM: u64 = 1 << 20;
 const NO_INODES: u64 = 16;
 /// Below this, nothing can be told from what came free.
 const TOO_LITTLE: Need = Need { bytes: 1 << 20, inodes: 64 };
-/// A target is asked no more often: who writes as fast as we free is not outrun.
-const MOST_ROUNDS: u32 = 16;
+/// A target is asked no more often, and after so many times for more than is needed: who writes as fast as
+/// we free is not outrun, and what is worth less must be gone before anything that is worth more.
+const MOST_ROUNDS: u32 = 24;
+const STEADY_ROUNDS: u32 = 4;
 /// So long it is watched whether others write.
 const WATCH: Duration = Duration::from_millis(300);
 /// The volume is looked at again after so many bytes or files.
@@ -135,6 +137,8 @@ struct Ladder<'a> {
     ballast: Option<ByteSize>,
     /// What this run itself will still write there.
     own: Need,
+    /// What went, and of which nothing came free.
+    in_vain: u64,
     rescue: Rescue,
     targets: Vec<Target>,
 }
@@ -260,6 +264,7 @@ impl Ladder<'_> {
         let mut all: Option<Target> = None;
         for round in 0..MOST_ROUNDS {
             let Ok(before) = Usage::of_mount(&self.mount) else { break };
+            let written = self.mount.bytes_written();
             let need = self.need_at(&before, loan);
             if need.is_met() || signals::asked_to_stop() {
                 break;
@@ -278,7 +283,11 @@ impl Ladder<'_> {
             if no_room {
                 self.run.audit().hold_back();
             }
-            let part = if round == 0 { need.first_part() } else { need };
+            let part = match round {
+                0 => need.first_part(),
+                // Who does not come nearer takes larger steps: each costs a look at the whole target.
+                _ => need.times(1 << round.saturating_sub(STEADY_ROUNDS)),
+            };
             let most = self.orders.args.removing.limit.map(|most| most.saturating_sub(rung.files));
             let asked = Asked { need: part, most, no_room, go_on: &go_on };
             let (done, offer) = target::spend(self.run, self.orders, target, &asked);
@@ -302,7 +311,7 @@ impl Ladder<'_> {
             rung.files += gone;
             rung.frees.bytes += freed.bytes;
             rung.frees.inodes += freed.inodes;
-            if gone == 0 || !self.has_helped(target, &before, freed) {
+            if gone == 0 || !self.has_helped(target, &before, written, freed) {
                 break;
             }
         }
@@ -311,7 +320,13 @@ impl Ladder<'_> {
     }
 
     /// Whether what was removed has come free, or was at once written by others.
-    fn has_helped(&mut self, target: &Named<FilesSection>, before: &Usage, freed: Need) -> bool {
+    fn has_helped(
+        &mut self,
+        target: &Named<FilesSection>,
+        before: &Usage,
+        written: Option<u64>,
+        freed: Need,
+    ) -> bool {
         let gained = |now: &Usage| Need {
             bytes: before.used.saturating_sub(now.used),
             inodes: before
@@ -319,22 +334,36 @@ impl Ladder<'_> {
                 .zip(now.inodes)
                 .map_or(freed.inodes, |(before, now)| before.used.saturating_sub(now.used)),
         };
-        // Others write a little all the time; xfs and btrfs must have told all.
-        let slack = if before.inodes.is_none() { 0 } else { freed.bytes / 8 };
-        let wanted = Need { bytes: freed.bytes - slack, inodes: freed.inodes - freed.inodes / 8 };
-        let is_all = |now: &Usage| wanted.after(gained(now)).is_met();
-        let Ok(root) = Root::open(&target.value.root(), &self.run.borders()) else { return true };
-        let Ok(now) = Usage::settled(&root, is_all) else { return true };
-        let gained = gained(&now);
         let little = |gained: u64, freed: u64, least: u64| freed >= least && gained < freed / 10;
-        if !little(gained.bytes, freed.bytes, TOO_LITTLE.bytes)
-            && !little(gained.inodes, freed.inodes, TOO_LITTLE.inodes)
-        {
+        let is_little = |gained: Need| {
+            little(gained.bytes, freed.bytes, TOO_LITTLE.bytes)
+                || little(gained.inodes, freed.inodes, TOO_LITTLE.inodes)
+        };
+        // Whatever is waited for, others write on meanwhile: what tells at once is asked no further than to
+        // see that it helps. xfs and btrfs must have told all, or too much would go.
+        let tells_late = before.inodes.is_none();
+        let is_enough = |now: &Usage| {
+            let gained = gained(now);
+            if tells_late { freed.after(gained).is_met() } else { !is_little(gained) }
+        };
+        let Ok(root) = Root::open(&target.value.root(), &self.run.borders()) else { return true };
+        let Ok(now) = Usage::settled(&root, is_enough) else { return true };
+        let gained = gained(&now);
+        if !is_little(gained) {
             return true;
         }
-        std::thread::sleep(WATCH);
-        let others_write = Usage::of(&root).is_ok_and(|later| later.used > now.used);
+        // What comes free on a full disk may be taken before anybody looks. A file that is really gone, and
+        // not held, gives its inode back; what others wrote has reached the device, for that was settled.
+        let gave_inodes = !tells_late && freed.inodes > 0 && gained.inodes >= freed.inodes / 2;
+        let was_written = written.zip(self.mount.bytes_written());
+        let was_written = was_written.is_some_and(|(then, now)| now.saturating_sub(then) >= freed.bytes / 2);
+        let others_write = gave_inodes || was_written || {
+            std::thread::sleep(WATCH);
+            let inodes = |usage: &Usage| usage.inodes.map_or(0, |inodes| inodes.used);
+            Usage::of(&root).is_ok_and(|later| later.used > now.used || inodes(&later) > inodes(&now))
+        };
         if !others_write {
+            self.in_vain = self.in_vain.saturating_add(freed.bytes.saturating_sub(gained.bytes));
             self.rescue.note(
                 Status::Warning,
                 format!(
@@ -354,7 +383,7 @@ impl Ladder<'_> {
             self.rescue.after = usage;
         }
         let Rescue { before, after, .. } = &self.rescue;
-        let freed = self.rescue.freed().bytes.saturating_add(loan);
+        let freed = self.rescue.freed().bytes.saturating_add(loan).saturating_sub(self.in_vain);
         let gained = before.used.saturating_sub(after.used);
         let written = freed.saturating_sub(gained).saturating_add(after.used.saturating_sub(before.used));
         if self.rescue.is_reached() {

@@ -182,6 +182,15 @@ impl Mount {
         for_root.checked_add(for_itself)?.checked_mul(block)
     }
 
+    /// Bytes that have been written to its device since the system started; none where no device tells it.
+    pub fn bytes_written(&self) -> Option<u64> {
+        const SECTOR: u64 = 512;
+        let (_, number) = self.block_device()?;
+        let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
+        let counts = std::fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/stat")).ok()?;
+        counts.split_whitespace().nth(6)?.parse::<u64>().ok()?.checked_mul(SECTOR)
+    }
+
     fn why_no_uuid(&self, device: &Path, error: Option<io::Error>) -> UuidError {
         let point = shown_path(&self.point);
         match error {

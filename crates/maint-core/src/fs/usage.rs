@@ -39,9 +39,9 @@ const MADE_ON_DEMAND: [u64; 4] = [0x5846_5342, 0x9123_683e, 0xca45_1a4e, 0x2fc1_
 
 /// Longer than this nobody waits for what was removed to come free.
 const MOST_SETTLING: Duration = Duration::from_secs(3);
-const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 /// After so many looks without a change nothing more comes.
-const CALM: u32 = 4;
+const CALM: u32 = 2;
 
 impl Usage {
     /// The filesystem that holds `root`.
