@@ -1,19 +1,40 @@
 //! What the scenarios share: places to work in, trees to work on, the built programs, and an oracle that
 //! knows nothing of the code under test.
 
+mod full_disk;
 mod mounted;
 mod oracle;
 mod random;
 mod scratch;
+mod space;
 mod tool;
 mod tree;
 
+pub use full_disk::{FullDisk, Kind, everything_below};
 pub use mounted::Mounted;
 pub use oracle::{Picture, files_older_than};
 pub use random::Random;
 pub use scratch::Scratch;
-pub use tool::{Done, Tool};
-pub use tree::{Tree, age_of, days, hours, now, set_age};
+pub use space::{Space, as_user, fill, fill_inodes};
+pub use tool::{Done, Tool, json_lines};
+pub use tree::{Tree, age_of, claimed, days, hours, now, set_age};
+
+/// Nobody else of this program is at work while this is held. A filesystem in memory, or one that copies
+/// on write, has no device to tell its files from others: there a lock is told by its inode alone, and of
+/// two runs at once each would take the other's root for its own, and spare what lies in it.
+pub fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Waits until something is so; what takes longer than half a minute will not come.
+pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed().as_secs() < 30, "waited in vain: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
 
 /// `full` when every count that was promised is wanted, `reduced` for a run of minutes.
 pub fn scale(reduced: usize, full: usize) -> usize {

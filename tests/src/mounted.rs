@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 /// A mounted filesystem, unmounted with the value.
@@ -34,17 +34,24 @@ impl Mounted {
 
     /// A fresh ext4 of so many MiB in an image file beside `at`.
     pub fn ext4(at: &Path, mib: u64) -> Self {
-        let image = at.with_extension("img");
-        std::fs::File::create(&image).unwrap().set_len(mib << 20).unwrap();
-        run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image));
-        mount(&["-o", "loop", image.to_str().unwrap()], at)
+        Self::ext4_with(at, mib, &[])
+    }
+
+    /// The same, made with more options of `mkfs.ext4`.
+    pub fn ext4_with(at: &Path, mib: u64, options: &[&str]) -> Self {
+        Self::made("ext4", &[&["-F"], options].concat(), at, mib)
     }
 
     /// A fresh filesystem of another kind, as `mkfs.KIND` makes it.
     pub fn of_kind(kind: &str, at: &Path, mib: u64) -> Self {
+        Self::made(kind, &["-f"], at, mib)
+    }
+
+    fn made(kind: &str, options: &[&str], at: &Path, mib: u64) -> Self {
         let image = at.with_extension("img");
         std::fs::File::create(&image).unwrap().set_len(mib << 20).unwrap();
-        run(Command::new(format!("mkfs.{kind}")).args(["-q", "-f"]).arg(&image));
+        // btrfs has news of its defaults to tell.
+        run(Command::new(format!("mkfs.{kind}")).arg("-q").args(options).arg(&image).stderr(Stdio::null()));
         mount(&["-o", "loop", image.to_str().unwrap()], at)
     }
 

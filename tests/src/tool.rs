@@ -150,6 +150,12 @@ impl From<Output> for Done {
     }
 }
 
+/// What a file of JSON lines says.
+pub fn json_lines(path: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+}
+
 /// Beside the running test's own folder: both come from one `cargo build --workspace`.
 fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();

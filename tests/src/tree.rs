@@ -95,3 +95,10 @@ pub fn age_of(path: &Path) -> i64 {
     use std::os::unix::fs::MetadataExt as _;
     now() - path.symlink_metadata().unwrap().mtime()
 }
+
+/// What is left of claims below a root, in all hands.
+pub fn claimed(root: &Path) -> usize {
+    let hands = fs::read_dir(root.join(".maint")).into_iter().flatten();
+    let names = hands.flat_map(|hand| fs::read_dir(hand.unwrap().path()).unwrap());
+    names.filter(|name| name.as_ref().unwrap().file_name() != "intent").count()
+}

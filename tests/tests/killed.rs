@@ -1,14 +1,7 @@
 //! SIGKILL at any point leaves the old or the new state, and the next run finishes.
 
-use maint_tests::{Random, Scratch, Tool, Tree, days, files_older_than, scale};
+use maint_tests::{Random, Scratch, Tool, Tree, claimed, days, files_older_than, scale, wait_until};
 use std::{fs, path::Path, time::Duration};
-
-/// What is left of claims, in all hands.
-fn claimed(root: &Path) -> usize {
-    let hands = fs::read_dir(root.join(".maint")).into_iter().flatten();
-    let names = hands.flat_map(|hand| fs::read_dir(hand.unwrap().path()).unwrap());
-    names.filter(|name| name.as_ref().unwrap().file_name() != "intent").count()
-}
 
 fn folders(root: &Path) -> usize {
     fs::read_dir(root).unwrap().filter(|entry| entry.as_ref().unwrap().file_name() != ".maint").count()
@@ -175,9 +168,7 @@ fn two_users_of_one_root_meet_each_other() {
 
 /// Waits until a run has taken so many that fewer than `files` are left: more than one batch.
 fn until_it_removes(root: &Path, files: usize) {
-    while folders(root) >= files {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    wait_until("it removes", || folders(root) < files);
 }
 
 #[test]
