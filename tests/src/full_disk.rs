@@ -227,12 +227,12 @@ impl FullDisk {
 
     /// It is below the mark, and would not be with so many bytes, or inodes, more.
     pub fn assert_below(&self, percent: u64, spare: u64) {
-        let space = self.space();
+        let now = self.space();
         let (below, with) = match self.kind {
-            Kind::Ext4Inodes => (space.has_inodes_below(percent, 0), space.has_inodes_below(percent, spare)),
-            _ => (space.is_below(percent, 0), space.is_below(percent, spare)),
+            Kind::Ext4Inodes => (now.has_inodes_below(percent, 0), now.has_inodes_below(percent, spare)),
+            _ => (now.is_below(percent, 0), now.is_below(percent, spare)),
         };
-        let told = format!("{:?}: {space:?}, {:.2}%, a file takes {}", self.kind, space.percent(), self.file);
+        let told = format!("{:?}: {now:?}, {:.2}%, a file takes {}", self.kind, now.percent(), self.file);
         assert!(below, "it is not below {percent}%: {told}");
         assert!(!with, "it is further below than by {spare}: {told}");
     }

@@ -23,7 +23,6 @@ use maint_run::{
 use nix::unistd::geteuid;
 use std::{
     path::PathBuf,
-    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -126,8 +125,6 @@ const MOST_ROUNDS: u32 = 24;
 const STEADY_ROUNDS: u32 = 4;
 /// So long it is watched whether others write.
 const WATCH: Duration = Duration::from_millis(300);
-/// The volume is looked at again after so many bytes or files.
-const LOOK_AGAIN: Need = Need { bytes: 64 << 20, inodes: 1024 };
 
 /// One volume on its way to its mark.
 struct Ladder<'a> {
@@ -185,7 +182,7 @@ impl Ladder<'_> {
             let Some(target) = self.in_emergency(&place) else { continue };
             let begun = Instant::now();
             let most = self.orders.args.removing.limit;
-            let asked = Asked { need, most, no_room: false, go_on: &|_, _| true };
+            let asked = Asked { need, most, no_room: false, go_on: &|| true };
             let (done, offer) = target::spend(self.run, self.orders, &target, &asked);
             let scanned = u32::try_from(done.counts.get(Counter::FilesScanned)).unwrap_or(u32::MAX);
             each = each.max(begun.elapsed() / scanned.max(1));
@@ -269,14 +266,8 @@ impl Ladder<'_> {
             if need.is_met() || signals::asked_to_stop() {
                 break;
             }
-            let granted = (AtomicU64::new(0), AtomicU64::new(0));
-            let go_on = |files: u64, bytes: u64| {
-                let bytes_before = granted.0.fetch_add(bytes, Ordering::Relaxed);
-                let files_before = granted.1.fetch_add(files, Ordering::Relaxed);
-                let is_due = bytes_before / LOOK_AGAIN.bytes != (bytes_before + bytes) / LOOK_AGAIN.bytes
-                    || files_before / LOOK_AGAIN.inodes != (files_before + files) / LOOK_AGAIN.inodes;
-                !is_due || !self.need(loan).is_met()
-            };
+            // Whoever else frees something meanwhile spares the rest.
+            let go_on = || !self.need(loan).is_met();
             // Root may use what is reserved.
             let room = if geteuid().is_root() { before.free } else { before.available };
             let no_room = room < NO_ROOM || before.inodes.is_some_and(|inodes| inodes.available < NO_INODES);

@@ -66,8 +66,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) most: Option<u64>,
     /// There is no room for anything, not even to claim a file.
     pub(crate) no_room: bool,
-    /// Asked between two batches, with their files and bytes.
-    pub(crate) go_on: &'a (dyn Fn(u64, u64) -> bool + Sync),
+    /// Asked before every few files.
+    pub(crate) go_on: &'a (dyn Fn() -> bool + Sync),
 }
 
 /// What a target has for an emergency.
@@ -174,6 +174,9 @@ struct Job<'a> {
     saving: Option<&'a Saving>,
     offer: Mutex<Option<Offer>>,
 }
+
+/// So many files go at once in an emergency, which may be over after any of them.
+const FEW: usize = 64;
 
 /// Why a target is done with early; what there was to say has been noted.
 struct Ended;
@@ -338,10 +341,11 @@ impl<'a> Job<'a> {
         self.progress.begin_again();
         let stop = || signals::asked_to_stop() || !go_on();
         let pace = |files, bytes| match self.asked() {
-            Some(asked) => (asked.go_on)(files, bytes),
+            Some(asked) => (asked.go_on)(),
             None => self.pace.wait(files, bytes),
         };
-        let (at_once, scope) = (self.pace.at_once(), self.scope(&stop));
+        let at_once = if self.asked().is_some() { FEW } else { self.pace.at_once() };
+        let scope = self.scope(&stop);
         let what = CarryOut { scope, plan: &plan, in_use, act, pace: &pace, at_once };
         let outcome = self.watched(|| carry_out(&what));
         self.note_outcome(done, &plan, outcome, frees);
