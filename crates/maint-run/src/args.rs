@@ -1,6 +1,6 @@
 //! The options that all tools share. A tool's own come beside them.
 
-use crate::config::Level;
+use crate::{Run, UsageError, config::Level};
 use clap::{Args, Parser, ValueEnum};
 use maint_core::{
     emergency::Mark,
@@ -75,16 +75,22 @@ pub enum Format {
     Json,
 }
 
-/// Options of tools that remove or change things.
+/// Options of tools that change things.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "What removes")]
-pub struct Removing {
+#[command(next_help_heading = "What changes things")]
+pub struct Changing {
     /// Show what would be done, and do nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
     /// Wait so long for another run to end [default: not at all]
     #[arg(long, value_name = "DURATION")]
     pub lock_wait: Option<Span>,
+}
+
+/// Options of tools that remove things one by one.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "What removes")]
+pub struct Removing {
     /// Lift a guard, this once
     #[arg(long, value_name = "GUARD", value_parser = Guard::FORCEABLE)]
     pub force: Vec<String>,
@@ -115,7 +121,7 @@ pub struct RemovingFiles {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "In an emergency")]
 pub struct Rescuing {
-    /// Get space back on each volume that has reached its mark, by the emergency policies, the lowest priority first
+    /// Get space back on each volume that has reached its mark, the lowest priority first
     #[arg(long)]
     emergency: bool,
     /// The same, at once, until no more than this share of space and inodes is used
@@ -135,6 +141,14 @@ impl Rescuing {
     /// The mark that replaces those of all volumes.
     pub fn until(&self) -> Option<Mark> {
         self.until_usage.map(Mark::share).or(self.until_free.map(Mark::free))
+    }
+
+    /// What cannot be meant of an emergency.
+    pub fn check(&self, run: &Run) -> Result<(), UsageError> {
+        if run.is_by_turns() {
+            return Err(UsageError::new("--every: an emergency is never done before its time; leave it out"));
+        }
+        Ok(())
     }
 }
 

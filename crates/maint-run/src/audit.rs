@@ -6,13 +6,14 @@
 //! place takes a line does a run refuse to remove anything. In an emergency it does not: then lines wait in
 //! memory for the room that it makes, and on a full disk the first of them do from the start.
 
-use crate::{clock, places::Places};
+use crate::{clock, places::Places, report::Ran};
 use maint_core::{
     entry::Look,
     prune::{Batch, Doomed, Fate, Ledger, LedgerError},
     text::{joined, printable, shown_path},
     time::Timestamp,
 };
+use nix::unistd::{Uid, User};
 use serde::Serialize;
 use std::{
     ffi::CStr,
@@ -97,6 +98,17 @@ enum Event<'a> {
         files: u64,
         freed: u64,
     },
+    CommandBegins {
+        command: &'a [String],
+        user: String,
+    },
+    CommandEnded {
+        command: &'a [String],
+        user: String,
+        ended: String,
+        seconds: f64,
+        freed: u64,
+    },
 }
 
 /// A file that is not where it was.
@@ -164,6 +176,42 @@ impl Audit {
     ) -> impl Ledger + 'a {
         let destination = destination.map(|path| path.as_os_str().as_bytes()).unwrap_or_default();
         TargetLedger { audit: self, target, root: root.as_os_str().as_bytes(), destination }
+    }
+
+    /// Notes that a section's command is about to be run.
+    pub fn command_begins(&self, target: &str, command: &[String]) -> Result<(), LedgerError> {
+        let line = self.line(target, Event::CommandBegins { command, user: user() });
+        self.write(&line, &line)
+    }
+
+    /// Notes what became of it.
+    pub fn command_ended(&self, target: &str, command: &[String], ran: &Ran) {
+        let event = Event::CommandEnded {
+            command,
+            user: user(),
+            ended: ran.ended.to_string(),
+            seconds: (ran.seconds * 1000.0).round() / 1000.0,
+            freed: ran.freed.iter().map(|(_, bytes)| bytes).sum(),
+        };
+        let line = self.line(target, event);
+        if let Err(error) = self.write(&line, &line) {
+            log::error!("{error}");
+        }
+    }
+
+    fn line(&self, target: &str, event: Event<'_>) -> Vec<u8> {
+        let mut line = Vec::new();
+        self.push(&mut line, target, &clock::rfc3339(clock::now()), event);
+        line
+    }
+
+    fn push(&self, lines: &mut Vec<u8>, target: &str, time: &str, event: Event<'_>) {
+        let mode = self.is_emergency.then_some("emergency");
+        let line = Line { time, run: &self.run, mode, tool: self.tool, target, event };
+        // Every key is a string and every number finite: this cannot fail.
+        if serde_json::to_writer(&mut *lines, &line).is_ok() {
+            lines.push(b'\n');
+        }
     }
 
     /// Opens the log, and folds in what could not be written there.
@@ -344,13 +392,7 @@ struct TargetLedger<'a> {
 
 impl TargetLedger<'_> {
     fn push(&self, lines: &mut Vec<u8>, time: &str, event: Event<'_>) {
-        let mode = self.audit.is_emergency.then_some("emergency");
-        let line =
-            Line { time, run: &self.audit.run, mode, tool: self.audit.tool, target: self.target, event };
-        // Every key is a string and every number whole: this cannot fail.
-        if serde_json::to_writer(&mut *lines, &line).is_ok() {
-            lines.push(b'\n');
-        }
+        self.audit.push(lines, self.target, time, event);
     }
 
     /// An absolute path; of one that no program could open in one piece, beginning and end.
@@ -400,8 +442,7 @@ impl TargetLedger<'_> {
 
     /// A line after the fact, which nothing can be made to wait for.
     fn write_one(&self, event: Event<'_>) {
-        let mut line = Vec::new();
-        self.push(&mut line, &clock::rfc3339(clock::now()), event);
+        let line = self.audit.line(self.target, event);
         if let Err(error) = self.audit.write(&line, &line) {
             log::error!("{error}");
         }
@@ -447,6 +488,12 @@ impl Ledger for TargetLedger<'_> {
         let reason = "condemned by a run that was killed".to_owned();
         self.write_one(Event::Removed(self.went(folder, name, last, freed, reason)));
     }
+}
+
+/// On whose behalf this runs: a name, or a number that has none.
+fn user() -> String {
+    let uid = Uid::effective();
+    User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 /// Seconds and nanoseconds, as `stat` prints them: what a file is recognised by.

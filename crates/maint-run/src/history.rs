@@ -221,6 +221,8 @@ pub(crate) struct PastWork {
     pub(crate) name: String,
     /// Files removed, moved and archived.
     pub(crate) gone: [u64; 3],
+    /// Commands run.
+    pub(crate) commands: u64,
     /// Bytes that came free.
     pub(crate) freed: u64,
 }
@@ -365,8 +367,9 @@ impl History {
         let number = |word: &str| {
             format!("coalesce((SELECT value FROM numbers WHERE target_id = t.id AND word = '{word}'), 0)")
         };
-        let numbers =
-            ["files_deleted", "files_moved", "files_archived", "bytes_freed"].map(number).join(", ");
+        let numbers = ["files_deleted", "files_moved", "files_archived", "commands_run", "bytes_freed"]
+            .map(number)
+            .join(", ");
         let mut targets = self
             .db
             .prepare(&format!("SELECT name, {numbers} FROM targets t WHERE run_id = ? ORDER BY id"))?;
@@ -388,7 +391,8 @@ impl History {
             let (run, mut past) = row?;
             let of_run = targets.query_map([run], |row| {
                 let gone = [whole(row.get(1)?), whole(row.get(2)?), whole(row.get(3)?)];
-                Ok(PastWork { name: row.get(0)?, gone, freed: whole(row.get(4)?) })
+                let (commands, freed) = (whole(row.get(4)?), whole(row.get(5)?));
+                Ok(PastWork { name: row.get(0)?, gone, commands, freed })
             })?;
             past.targets = of_run.collect::<rusqlite::Result<_>>()?;
             Ok(past)

@@ -4,6 +4,7 @@
 //! caller selected and records a [`report::Target`] for each. Everything else is here, once: arguments,
 //! configuration, log, lock, history, audit, metrics, signals, progress, report and exit code.
 
+mod alone;
 pub mod args;
 mod audit;
 pub mod clock;
@@ -24,6 +25,7 @@ pub mod signals;
 mod take_over;
 pub mod volumes;
 
+pub use alone::Alone;
 pub use audit::Audit;
 pub use clock_guard::{Doubt, Witnesses};
 pub use run::{Run, UsageError};

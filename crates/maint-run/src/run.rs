@@ -1,6 +1,7 @@
 //! One run: what a tool is given, and what becomes of its report.
 
 use crate::{
+    alone::Alone,
     args::{Format, Universal},
     audit::Audit,
     clock,
@@ -51,6 +52,9 @@ impl From<Faults> for UsageError {
     }
 }
 
+/// A lock that is waited for is tried again after this.
+const BETWEEN_TRIES: Duration = Duration::from_millis(100);
+
 /// A run under way.
 pub struct Run {
     /// The one moment that all decisions of this run are made by.
@@ -68,6 +72,7 @@ pub struct Run {
     is_ad_hoc: bool,
     clock_in_doubt: AtomicBool,
     witnesses: OnceLock<Witnesses>,
+    idle: Option<String>,
     report: Report,
 }
 
@@ -116,6 +121,7 @@ impl Run {
             is_ad_hoc: false,
             clock_in_doubt: AtomicBool::new(false),
             witnesses: OnceLock::new(),
+            idle: None,
             report,
         }
     }
@@ -301,13 +307,8 @@ impl Run {
 
     /// Takes a root's lock, waiting as long as the caller allows.
     pub fn lock(&self, root: &Root, wait: Option<Span>) -> Result<Lock, LockError> {
-        // Without the folder the root itself is locked; what is wrong with the folder is not worth more.
-        if let Err(error) = make_folder(&self.places.runtime) {
-            log::info!("no runtime folder {}: {error}", shown_path(&self.places.runtime));
-        }
-        let mode = if self.is_emergency() { take_over::EMERGENCY } else { "" };
-        let since = clock::rfc3339(self.now);
-        let who = format!("{}{mode}, pid {}, since {since}", self.tool, std::process::id());
+        self.make_runtime_folder();
+        let who = self.who();
         let until = Instant::now() + Duration::from_secs(wait.map_or(0, Span::seconds));
         let take = || Lock::take(root, &self.places.runtime, &who);
         loop {
@@ -317,11 +318,38 @@ impl Run {
                         .map_err(|why| LockError::Busy(format!("{told}; {why}")));
                 }
                 Err(LockError::Busy(_)) if Instant::now() < until && !signals::asked_to_stop() => {
-                    std::thread::sleep(Duration::from_millis(100));
+                    std::thread::sleep(BETWEEN_TRIES);
                 }
                 answer => return answer,
             }
         }
+    }
+
+    /// Makes sure that no other run of this tool is at work, waiting as long as the caller allows.
+    pub fn work_alone(&self, wait: Option<Span>) -> Result<Alone, String> {
+        self.make_runtime_folder();
+        let until = Instant::now() + Duration::from_secs(wait.map_or(0, Span::seconds));
+        loop {
+            match Alone::take(self.tool, &self.places.runtime, &self.who()) {
+                Err(_) if Instant::now() < until && !signals::asked_to_stop() => {
+                    std::thread::sleep(BETWEEN_TRIES)
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    fn make_runtime_folder(&self) {
+        // What is wrong with the folder is not worth more: there are other ways.
+        if let Err(error) = make_folder(&self.places.runtime) {
+            log::info!("no runtime folder {}: {error}", shown_path(&self.places.runtime));
+        }
+    }
+
+    /// What this run writes into its locks.
+    fn who(&self) -> String {
+        let mode = if self.is_emergency() { take_over::EMERGENCY } else { "" };
+        format!("{}{mode}, pid {}, since {}", self.tool, std::process::id(), clock::rfc3339(self.now))
     }
 
     /// Space is to be got back: this run waits for nobody.
@@ -342,6 +370,11 @@ impl Run {
     /// What was printed as it went is the result: no report on standard output.
     pub fn keep_report_quiet(&mut self) {
         self.prints_report = false;
+    }
+
+    /// Why there is nothing to do although there are sections.
+    pub fn explain_idleness(&mut self, why: impl Into<String>) {
+        self.idle = Some(why.into());
     }
 
     /// Records what an emergency did for a volume.
@@ -368,8 +401,8 @@ impl Run {
         for Failure { operation, path, error } in &target.errors {
             log::warn!(target: listener, "{}: cannot {operation} {path}: {error}", target.name);
         }
-        let gone = format!("{} {}", count(target.gone(), "file"), target.leaves.word());
-        log::info!("{}: {}, {gone} ({})", target.name, target.status.word(), target.policy);
+        let Target { name, status, policy, .. } = &target;
+        log::info!("{name}: {}, {} ({policy})", status.word(), target.done_in_words());
         self.report.targets.push(target);
     }
 
@@ -468,7 +501,9 @@ impl Run {
         }
         screen::result(&match self.options.format() {
             Format::Human if self.report.is_empty() => {
-                format!("{}: there is no section [{}.NAME] and nothing to do\n", self.tool, self.section)
+                let why = self.idle.clone();
+                let why = why.unwrap_or_else(|| format!("there is no section [{}.NAME]", self.section));
+                format!("{}: {why} and nothing to do\n", self.tool)
             }
             Format::Human => report::human(&self.report),
             Format::Json => report::json(&self.report),
@@ -491,11 +526,12 @@ impl Run {
                     );
                     text.push_str(line.trim_end());
                     text.push('\n');
-                    for PastWork { name, gone, freed } in past.targets {
+                    for PastWork { name, gone, commands, freed } in past.targets {
                         let ways = [Leaves::Removed, Leaves::Moved, Leaves::Archived].map(Leaves::word);
                         let done = gone.into_iter().zip(ways).filter(|(files, _)| *files > 0);
-                        let done: Vec<String> =
+                        let mut done: Vec<String> =
                             done.map(|(files, way)| format!("{} {way}", count(files, "file"))).collect();
+                        done.extend((commands > 0).then(|| format!("{} run", count(commands, "command"))));
                         let done = if done.is_empty() { "nothing".to_owned() } else { done.join(", ") };
                         let freed = ByteSize::from_bytes(freed);
                         let _ = writeln!(text, "    {name:<20} {done}, {freed} freed");

@@ -15,7 +15,7 @@ use maint_core::{
 };
 use maint_run::{
     Run, UsageError,
-    args::{Removing, RemovingFiles, Rescuing},
+    args::{Changing, Removing, RemovingFiles, Rescuing},
     config::Named,
     volumes,
 };
@@ -24,6 +24,8 @@ use std::path::PathBuf;
 /// Options beside those of every tool.
 #[derive(Debug, Args)]
 pub(crate) struct PruneArgs {
+    #[command(flatten)]
+    pub(crate) changing: Changing,
     #[command(flatten)]
     pub(crate) removing: Removing,
     #[command(flatten)]
@@ -125,7 +127,7 @@ impl PruneArgs {
 
     /// Nothing is to be changed.
     pub(crate) fn shows_only(&self) -> bool {
-        self.removing.dry_run || self.only_names() || self.save_plan.is_some()
+        self.changing.dry_run || self.only_names() || self.save_plan.is_some()
     }
 
     /// The folder comes from the command line.
@@ -149,10 +151,7 @@ impl PruneArgs {
         if self.path.is_some() && self.rescuing.until().is_none() {
             return Err(UsageError::new("--path in an emergency needs --until-usage or --until-free"));
         }
-        if run.is_by_turns() {
-            return Err(UsageError::new("--every: an emergency is never done before its time; leave it out"));
-        }
-        Ok(())
+        self.rescuing.check(run)
     }
 
     /// The targets, from the command line or the configuration.

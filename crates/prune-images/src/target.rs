@@ -235,7 +235,7 @@ impl<'a> Job<'a> {
             done.note(Status::Critical, "its filesystem is mounted read-only: nothing can leave it");
             return Err(Ended);
         }
-        let lock = self.run.lock(&self.root, self.args.removing.lock_wait).map_err(|error| match error {
+        let lock = self.run.lock(&self.root, self.args.changing.lock_wait).map_err(|error| match error {
             LockError::Busy(_) => done.note(Status::Busy, error.to_string()),
             LockError::Failed(_) => done.note(Status::Critical, chain(&error)),
         });

@@ -79,7 +79,7 @@ impl Usage {
     /// The filesystem that holds `root` once what was removed has come free, as far as it does: btrfs and
     /// xfs tell late. `enough` ends the waiting.
     pub fn settled(root: &Root, enough: impl Fn(&Self) -> bool) -> io::Result<Self> {
-        let mut now = Self::of(root)?;
+        let now = Self::of(root)?;
         if enough(&now) {
             return Ok(now);
         }
@@ -89,12 +89,24 @@ impl Usage {
             rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC,
             rustix::fs::Mode::empty(),
         )?;
+        Self::settling(top.as_fd(), now, enough)
+    }
+
+    /// A mounted filesystem once what was removed has come free. One with a fixed number of inodes tells at
+    /// once.
+    pub fn settled_on(mount: &Mount) -> io::Result<Self> {
+        let top = File::open(&mount.point)?;
+        let now = Self::seen(top.as_fd())?;
+        if now.inodes.is_some() { Ok(now) } else { Self::settling(top.as_fd(), now, |_| false) }
+    }
+
+    fn settling(top: BorrowedFd<'_>, mut now: Self, enough: impl Fn(&Self) -> bool) -> io::Result<Self> {
         // Where this is impossible the looks below must do.
-        let _ = rustix::fs::syncfs(&top);
+        let _ = rustix::fs::syncfs(top);
         let begun = Instant::now();
         let mut calm = 0;
         while calm < CALM && begun.elapsed() < MOST_SETTLING {
-            let look = Self::of(root)?;
+            let look = Self::seen(top)?;
             if enough(&look) {
                 return Ok(look);
             }

@@ -4,10 +4,12 @@
 //! business.
 
 mod files;
+mod reclaim;
 mod values;
 mod volume;
 
 pub use files::{EmergencyPolicy, EmptyFolders, FilesSection, GuardSection, check_root_path};
+pub use reclaim::ReclaimSection;
 pub use values::{AgeByValue, KeepNewestValue, KeepValue, LimitValue, Patterns, Rate, ThenValue, ThinValue};
 pub use volume::{EmergencyMarks, VolumeSection};
 

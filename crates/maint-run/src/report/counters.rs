@@ -29,12 +29,14 @@ pub enum Counter {
     Unclaimed,
     /// Claims of a killed run that were finished.
     Recovered,
+    /// Commands run.
+    CommandsRun,
     /// What failed.
     Errors,
 }
 
 /// Counter, word, help. Metrics are named `maint_WORD`.
-pub const COUNTERS: [(Counter, &str, &str); 14] = [
+pub const COUNTERS: [(Counter, &str, &str); 15] = [
     (Counter::FilesScanned, "files_scanned", "Files that the patterns of the target matched."),
     (Counter::FilesSelected, "files_selected", "Files that the policy let go."),
     (Counter::FilesDeleted, "files_deleted", "Files removed."),
@@ -48,6 +50,7 @@ pub const COUNTERS: [(Counter, &str, &str); 14] = [
     (Counter::FilesChanged, "files_changed", "Files that changed under the run and stayed."),
     (Counter::Unclaimed, "unclaimed", "Files removed after a last look, without a claim."),
     (Counter::Recovered, "recovered", "Claims of a killed run that were finished."),
+    (Counter::CommandsRun, "commands_run", "Commands run."),
     (Counter::Errors, "errors", "Operations that failed."),
 ];
 

@@ -1,6 +1,6 @@
 //! The report for a person, at 3 a.m.: verb, count, bytes, place, reason.
 
-use super::{Counter, Leaves, Report, Rescue, Target, need_in_words};
+use super::{Counter, Leaves, Means, Ran, Report, Rescue, Target, Work, need_in_words};
 use crate::{clock, exit::Status};
 use maint_core::{
     text::{count, grouped},
@@ -39,7 +39,11 @@ fn render_rescue(text: &mut String, rescue: &Rescue) {
     let mut row = |label: &str, what: String| {
         let _ = writeln!(text, "  {label:<15}{what}");
     };
-    if rescue.acted {
+    let is_untold = rescue.means == Means::Commands && rescue.dry_run;
+    if rescue.acted && is_untold {
+        row("ladder", rescue.ladder());
+        row("storage", format!("{} used; what comes free only the commands know", rescue.fill(before)));
+    } else if rescue.acted {
         row("ladder", rescue.ladder());
         let will = if rescue.dry_run { "would be" } else { "now" };
         let left = after.inodes.filter(|_| rescue.need.bytes == 0).map_or_else(
@@ -73,6 +77,9 @@ fn render_target(text: &mut String, target: &Target) {
     let n = |counter| target.counts.get(counter);
     let bytes = |counter| ByteSize::from_bytes(n(counter)).to_string();
     let files = |counter| count(n(counter), "file");
+    if let Work::Command(ran) = &target.work {
+        render_command(&mut row, target, ran.as_ref());
+    }
     if looked(target) {
         row("found", format!("{}{}", files(Counter::FilesScanned), in_brackets(&target.by_pattern)));
         if let Some((oldest, newest)) = target.span {
@@ -111,9 +118,8 @@ fn render_target(text: &mut String, target: &Target) {
                 row(label, format!("{} {what}", files(counter)));
             }
         }
-        if let Some((before, after)) = target.storage {
-            let will = if target.dry_run { "would be" } else { "now" };
-            row("storage", format!("{before:.1}% used, {will} {after:.1}%"));
+        if let Some(storage) = target.storage {
+            row("storage", storage_in_words(storage, target.dry_run));
         }
     }
     if target.status != Status::Ok {
@@ -129,6 +135,29 @@ fn render_target(text: &mut String, target: &Target) {
     if untold > 0 {
         row("failed", format!("and {} more", grouped(untold)));
     }
+}
+
+fn render_command(row: &mut impl FnMut(&str, String), target: &Target, ran: Option<&Ran>) {
+    match ran {
+        None if target.dry_run && target.status == Status::Ok => row("would run", target.place.clone()),
+        None => {}
+        Some(Ran { ended, seconds, freed }) => {
+            let freed: Vec<String> = freed
+                .iter()
+                .map(|(volume, bytes)| format!("{} on {volume}", ByteSize::from_bytes(*bytes)))
+                .collect();
+            let freed = if freed.is_empty() { "nothing".to_owned() } else { freed.join(", ") };
+            row("ran", format!("{seconds:.1} s, {ended}; freed {freed}"));
+            if let Some(storage) = target.storage {
+                row("storage", storage_in_words(storage, false));
+            }
+        }
+    }
+}
+
+fn storage_in_words((before, after): (f64, f64), dry_run: bool) -> String {
+    let will = if dry_run { "would be" } else { "now" };
+    format!("{before:.1}% used, {will} {after:.1}%")
 }
 
 /// Whether there is anything to tell beside why nothing was done.
@@ -165,7 +194,12 @@ fn summary(report: &Report) -> String {
         (false, false, true) => "archived",
         _ => "removed, moved or archived",
     };
+    let is_command = |target: &Target| matches!(target.work, Work::Command(_));
     let clause = |dry: bool| {
+        let mut targets = report.targets.iter().filter(|target| target.dry_run == dry);
+        if targets.all(is_command) {
+            return commands_in_words(report, dry);
+        }
         let (files, bytes, verb) = if dry {
             let remaining = total(Counter::Remaining, dry);
             (total(Counter::FilesSelected, dry).saturating_sub(remaining), Counter::BytesToFree, "would go")
@@ -187,4 +221,15 @@ fn summary(report: &Report) -> String {
         targets = format!("{}, {targets}", count(report.rescues.len() as u64, "volume"));
     }
     format!("{}: {targets}, {what}, in {:.1} s: {ended}", report.tool, report.seconds)
+}
+
+/// A report of commands says how many were run.
+fn commands_in_words(report: &Report, dry: bool) -> String {
+    if dry {
+        let ready = |target: &&Target| target.dry_run && target.status == Status::Ok;
+        return format!("{} would run", count(report.targets.iter().filter(ready).count() as u64, "command"));
+    }
+    let run = count(report.total(Counter::CommandsRun), "command");
+    let freed = ByteSize::from_bytes(report.total(Counter::BytesFreed));
+    format!("{run} run, {freed} freed")
 }

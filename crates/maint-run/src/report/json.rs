@@ -1,6 +1,6 @@
 //! The report for programs: `maint.report/1`. These structs are the promise; the values inside may change.
 
-use super::{COUNTERS, Counts, Report, Rescue, Rung, Target};
+use super::{COUNTERS, Counts, Ended, Ran, Report, Rescue, Rung, Target, Work};
 use crate::clock;
 use maint_core::{fs::Inodes, units::Span};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
@@ -42,7 +42,18 @@ struct WireTarget<'a> {
     newest_time: Option<String>,
     storage_before_percent: Option<f64>,
     storage_after_percent: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<WireCommand<'a>>,
     notes: &'a [String],
+}
+
+#[derive(Serialize)]
+struct WireCommand<'a> {
+    ended: String,
+    exit_code: Option<i32>,
+    signal: Option<i32>,
+    seconds: f64,
+    freed: Pairs<'a, String>,
 }
 
 #[derive(Serialize)]
@@ -103,7 +114,7 @@ pub(crate) fn render(report: &Report) -> String {
         dry_run: report.is_dry_run(),
         start_time: clock::rfc3339(report.started),
         end_time: clock::rfc3339(report.ended),
-        duration_seconds: (report.seconds * 1000.0).round() / 1000.0,
+        duration_seconds: rounded(report.seconds),
         status: report.status().word(),
         exit_code: report.exit_code(),
         volumes: report.rescues.iter().map(WireVolume::of).collect(),
@@ -113,6 +124,11 @@ pub(crate) fn render(report: &Report) -> String {
     };
     // Every key is a string and every number finite.
     serde_json::to_string(&wire).map(|text| text + "\n").unwrap_or_default()
+}
+
+/// To the millisecond.
+fn rounded(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
 }
 
 impl<'a> WireTarget<'a> {
@@ -131,7 +147,28 @@ impl<'a> WireTarget<'a> {
             newest_time: target.span.map(|(_, newest)| clock::rfc3339(newest)),
             storage_before_percent: target.storage.map(|(before, _)| before),
             storage_after_percent: target.storage.map(|(_, after)| after),
+            command: match &target.work {
+                Work::Command(Some(ran)) => Some(WireCommand::of(ran)),
+                Work::Command(None) | Work::Files => None,
+            },
             notes: &target.notes,
+        }
+    }
+}
+
+impl<'a> WireCommand<'a> {
+    fn of(ran: &'a Ran) -> Self {
+        let (exit_code, signal) = match ran.ended {
+            Ended::Exited(code) => (Some(code), None),
+            Ended::Killed(signal) => (None, Some(signal)),
+            Ended::Stopped(_) | Ended::NotBegun(_) => (None, None),
+        };
+        Self {
+            ended: ran.ended.to_string(),
+            exit_code,
+            signal,
+            seconds: rounded(ran.seconds),
+            freed: Pairs(&ran.freed),
         }
     }
 }

@@ -1,18 +1,20 @@
 //! What a run did, as one value. It is printed for people and for programs, kept in the history and
 //! turned into metrics: all four are renderings of it.
 
+mod command;
 mod counters;
 mod human;
 mod json;
 mod rescue;
 
+pub use command::{Ended, Ran};
 pub use counters::{COUNTERS, Counter};
 pub(crate) use human::render as human;
 pub(crate) use json::render as json;
-pub use rescue::{Rescue, Rung, need_in_words};
+pub use rescue::{Means, Rescue, Rung, need_in_words};
 
 use crate::exit::Status;
-use maint_core::{prune::Errors, time::Timestamp};
+use maint_core::{prune::Errors, text::count, time::Timestamp, units::ByteSize};
 use std::error::Error;
 
 /// The run as a whole.
@@ -107,6 +109,15 @@ impl Leaves {
     }
 }
 
+/// What a section is about.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Work {
+    /// Files, and what leaves.
+    Files,
+    /// A command, and what became of it if it was run.
+    Command(Option<Ran>),
+}
+
 /// What happened to one section.
 #[derive(Debug, Clone)]
 pub struct Target {
@@ -120,6 +131,8 @@ pub struct Target {
     pub status: Status,
     /// Nothing was to be changed.
     pub dry_run: bool,
+    /// What it is about.
+    pub work: Work,
     /// How files leave it.
     pub leaves: Leaves,
     /// Numbers, by [`Counter`].
@@ -183,6 +196,7 @@ impl Target {
             policy,
             status: Status::Ok,
             dry_run,
+            work: Work::Files,
             leaves: Leaves::Removed,
             counts: Counts::default(),
             kept: Vec::new(),
@@ -240,6 +254,17 @@ impl Target {
         self.errors.extend(
             later.errors.into_iter().filter(|failure| !self.errors.contains(failure)).collect::<Vec<_>>(),
         );
+    }
+
+    /// What was done, in words.
+    pub fn done_in_words(&self) -> String {
+        match &self.work {
+            Work::Files => format!("{} {}", count(self.gone(), "file"), self.leaves.word()),
+            Work::Command(None) => "command not run".to_owned(),
+            Work::Command(Some(ran)) => {
+                format!("{}, {} freed", ran.ended, ByteSize::from_bytes(self.counts.get(Counter::BytesFreed)))
+            }
+        }
     }
 
     /// Files that left it.

@@ -19,6 +19,8 @@ pub struct Rescue {
     pub at: Option<Mark>,
     /// Until where.
     pub until: Mark,
+    /// By what.
+    pub means: Means,
     /// Nothing was to be changed.
     pub dry_run: bool,
     /// How it ended.
@@ -37,6 +39,15 @@ pub struct Rescue {
     pub takes: Option<Span>,
     /// Sentences a person should read.
     pub notes: Vec<String>,
+}
+
+/// By what space is got back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Means {
+    /// By files that go: what comes free is known before.
+    Files,
+    /// By commands that know themselves what they free.
+    Commands,
 }
 
 /// One target's part.
@@ -62,6 +73,7 @@ impl Rescue {
             place,
             at,
             until,
+            means: Means::Files,
             dry_run,
             status: Status::Ok,
             acted: false,
@@ -99,6 +111,14 @@ impl Rescue {
         }
     }
 
+    fn words(&self, rung: &Rung) -> String {
+        match (self.means, rung.frees) {
+            (Means::Commands, _) if self.dry_run => rung.target.clone(),
+            (Means::Commands, Need { bytes: 0, inodes: 0 }) => format!("{} nothing", rung.target),
+            _ => rung.words(),
+        }
+    }
+
     fn is_about_inodes(&self) -> bool {
         let Inodes { used, available } = self.before.inodes.unwrap_or_default();
         self.need.bytes == 0 && (self.need.inodes > 0 || (available == 0 && used > 0))
@@ -106,10 +126,15 @@ impl Rescue {
 
     /// The ladder on one line: what is needed, from where it comes, what stays.
     pub fn ladder(&self) -> String {
-        let spent: Vec<String> = self.rungs.iter().filter(|rung| rung.files > 0).map(Rung::words).collect();
+        let is_spent = |rung: &&Rung| rung.files > 0 || self.means == Means::Commands;
+        let spent: Vec<String> = self.rungs.iter().filter(is_spent).map(|rung| self.words(rung)).collect();
         let floors = self.rungs.iter().filter(|rung| !rung.floor.is_empty());
         let floors: Vec<String> = floors.map(|rung| format!("{} {}", rung.target, rung.floor)).collect();
-        let spent = if spent.is_empty() { "nothing can be spent".to_owned() } else { spent.join(", ") };
+        let spent = match self.means {
+            _ if !spent.is_empty() => spent.join(", "),
+            Means::Files => "nothing can be spent".to_owned(),
+            Means::Commands => "no command was run".to_owned(),
+        };
         let mut parts = vec![format!(
             "{} → {} needs {}: {spent}",
             self.fill(&self.before),

@@ -1,0 +1,55 @@
+//! One run of a tool at a time, for tools that work on no root whose lock could say so.
+
+use maint_core::text::{printable, shown_path};
+use nix::fcntl::OFlag;
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{Read as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+/// No other run of this tool is at work, as long as this value lives.
+#[derive(Debug)]
+pub struct Alone {
+    /// None where no lock is to be had: an emergency must not wait for a folder.
+    _held: Option<File>,
+}
+
+impl Alone {
+    /// Takes the lock of a tool in the runtime folder; an error says who has it.
+    pub(crate) fn take(tool: &str, folder: &Path, who: &str) -> Result<Self, String> {
+        let path = folder.join(format!("{tool}.lock"));
+        let opened = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .custom_flags(OFlag::O_NOFOLLOW.bits())
+            .open(&path);
+        let without = |error: std::io::Error| {
+            log::warn!(
+                "{} takes no lock: whether another run is at work is not known: {error}",
+                shown_path(&path)
+            );
+            Ok(Self { _held: None })
+        };
+        let mut file = match opened {
+            Ok(file) => file,
+            Err(error) => return without(error),
+        };
+        match file.try_lock() {
+            Ok(()) => {
+                // What cannot be written here costs a courtesy, not the run.
+                let _ = file.set_len(0).and_then(|()| writeln!(file, "{who}"));
+                Ok(Self { _held: Some(file) })
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = Vec::new();
+                let _ = file.take(400).read_to_end(&mut holder);
+                Err(format!("another run is at work: {}", printable(holder.trim_ascii_end())))
+            }
+            Err(TryLockError::Error(error)) => without(error),
+        }
+    }
+}
