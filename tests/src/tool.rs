@@ -58,6 +58,11 @@ impl Tool {
         Self::new("prune-images").arg("-c").arg(config)
     }
 
+    /// `reclaim` with a configuration.
+    pub fn reclaim(config: &Path) -> Self {
+        Self::new("reclaim").arg("-c").arg(config)
+    }
+
     /// `prune-images` at another moment: the build that takes its time from the environment. `tests/run`
     /// makes it.
     pub fn prune_at(config: &Path, now: i64, synchronised: bool) -> Self {

@@ -120,6 +120,72 @@ fn every_key() {
     picture.assert_unchanged();
 }
 
+/// The same for a command.
+const COMMANDS: [(&str, usize, &str); 20] = [
+    (
+        "command = 'docker system prune'",
+        11,
+        "expected a list of words, such as [\"docker\", \"system\", \"prune\", \"-f\"]",
+    ),
+    ("command = []", 11, "names no program"),
+    ("command = ['']", 11, "names no program"),
+    ("command = ['docker system prune']", 11, "write [\"docker\", \"system\", \"prune\"]"),
+    ("command = ['./clean']", 11, "depends on where one stands"),
+    ("command = ['../clean', 'x']", 11, "depends on where one stands"),
+    ("command = ['rm', 7]", 18, "invalid type: integer `7`"),
+    ("command = ['rm', \"a\\u0000b\"]", 11, "no argument can hold a NUL"),
+    (
+        "comand = ['true']",
+        1,
+        "unknown field `comand`, expected one of `command`, `timeout`, `priority`, `volume`",
+    ),
+    ("timeout = 30", 11, "expected a duration"),
+    ("timeout = '5m'", 11, "5min"),
+    ("timeout = '0s'", 11, "0 would stop it before it began"),
+    ("timout = '5s'", 1, "unknown field `timout`"),
+    ("priority = -1", 12, "expected u32"),
+    ("priority = 'first'", 12, "expected u32"),
+    ("volume = 'nix'", 10, "there is no [volume.nix]"),
+    ("volume = 5", 10, "expected a string"),
+    ("enabled = 'no'", 11, "expected a boolean"),
+    ("dry-run = 1", 11, "expected a boolean"),
+    ("shell = true", 1, "unknown field `shell`"),
+];
+
+#[test]
+fn every_key_of_a_command() {
+    let scratch = Scratch::new();
+    let ran = scratch.path().join("ran");
+    for (fault, column, says) in COMMANDS {
+        let command = format!("command = ['touch', {ran:?}]\n");
+        let rest = if fault.starts_with("command") { "" } else { command.as_str() };
+        let config = scratch.file("c.toml", &format!("[reclaim.a]\n{fault}\n{rest}"));
+        let done = Tool::reclaim(&config).exits(3);
+        let place = format!("{}:2:{column}: ", config.display());
+        assert!(done.stderr.contains(&place), "{fault}: no {place} in\n{}", done.stderr);
+        assert!(done.stderr.contains(says), "{fault}: no \"{says}\" in\n{}", done.stderr);
+        assert_eq!(done.stdout, "");
+        for words in ["--check-config", "--cron", "--emergency"] {
+            Tool::reclaim(&config).arg(words).exits(3).warns(says);
+        }
+    }
+    let config = scratch.config(&format!("[reclaim.a]\ncommand = ['touch', {ran:?}]\n"));
+    for (words, says) in [
+        ("nosuch", "no section [reclaim.nosuch]: known are a"),
+        ("--emergency --every 1h", "never done before its time"),
+        ("--until-usage 85", "a percent sign"),
+        ("--until-usage 85% --until-free 1GiB", "cannot be used with"),
+        ("--limit 5", "unexpected argument"),
+        ("--workers 2", "unexpected argument"),
+        ("--force volume", "unexpected argument"),
+        ("--list", "unexpected argument"),
+        ("--path /tmp", "unexpected argument"),
+    ] {
+        Tool::reclaim(&config).args(words).exits(3).warns(says);
+    }
+    assert!(!ran.exists());
+}
+
 #[test]
 fn host_and_log() {
     let scratch = Scratch::new();

@@ -140,5 +140,6 @@ fn every_invariant_names_a_test_that_is_there() {
 fn every_shipped_configuration_is_correct() {
     for example in files(&project().join("deploy"), &[".toml"]) {
         maint_tests::Tool::prune(&example).arg("--check-config").exits(0);
+        maint_tests::Tool::reclaim(&example).arg("--check-config").exits(0);
     }
 }

@@ -154,13 +154,40 @@ fn every_cron_line_is_quiet_and_gentle() {
         assert!(!lines.is_empty());
         for (_, user, command) in lines {
             assert_eq!(user, "root");
-            assert!(
-                command.contains("--cron") && command.starts_with("nice -n 10 ionice -c 3 "),
-                "{file}: {command}"
-            );
+            // Only an emergency waits for nobody.
+            let is_gentle = command.starts_with("nice -n 10 ionice -c 3 ");
+            assert!(command.contains("--cron"), "{file}: {command}");
+            assert!(is_gentle != command.starts_with("emergency-cleanup"), "{file}: {command}");
             assert!(!command.contains('%'), "{file}: a percent sign is a newline to cron");
         }
     }
+}
+
+#[test]
+fn a_look_for_an_emergency_every_quarter_of_an_hour() {
+    for file in ["cron.d/maint", "deploy/examples/camera-station/cron"] {
+        let text = shipped(file);
+        let lines = cron_lines(&text);
+        let looks = |(when, user, command): &(&str, &str, &str)| {
+            (when.trim_end(), *user, *command) == ("*/15 * * * *", "root", "emergency-cleanup --cron")
+        };
+        assert!(lines.iter().any(looks), "{file}: {lines:?}");
+    }
+}
+
+#[test]
+fn what_the_camera_station_could_reclaim_is_its_owners_to_enable() {
+    let config = project().join("deploy/examples/camera-station/maint.toml");
+    let said = Tool::reclaim(&config).arg("--check-config").exits(0).stdout;
+    for section in [
+        "[reclaim.docker] docker system prune -f: at most 15min; priority 10; disabled",
+        "[reclaim.apt] apt-get clean: at most 10min; priority 20; disabled",
+        "[reclaim.journal] journalctl --vacuum-time=2d: at most 10min; priority 30; disabled",
+    ] {
+        assert!(said.contains(section), "no \"{section}\" in\n{said}");
+    }
+    assert!(!said.contains("WARNING"), "{said}");
+    Tool::reclaim(&config).exits(0).says("all is disabled");
 }
 
 #[test]

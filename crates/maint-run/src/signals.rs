@@ -1,12 +1,19 @@
 //! SIGINT and SIGTERM ask a run to end between two files. A second one ends it at once, which is as safe
-//! as a power cut: the next run tidies. SIGUSR1 asks it to give way to an emergency run, in the same way.
+//! as a power cut: the next run tidies. One that comes at the same moment is the same request, told by a
+//! script and by whoever ends the script's whole group. SIGUSR1 asks it to give way to an emergency run, in the same way.
 
 use crate::exit;
 use nix::sys::signal::{SigSet, Signal};
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, AtomicI32, Ordering},
+    time::{Duration, Instant},
+};
 
 static ASKED: AtomicI32 = AtomicI32::new(0);
 static GIVES_WAY: AtomicBool = AtomicBool::new(false);
+
+/// A second signal within this is the first one once more.
+const SAME_MOMENT: Duration = Duration::from_millis(500);
 
 /// What an emergency run sends to a run that is in its way.
 pub(crate) const GIVE_WAY: Signal = Signal::SIGUSR1;
@@ -25,11 +32,19 @@ pub(crate) fn hold() {
 /// Starts listening for them.
 pub(crate) fn listen() {
     let listener = std::thread::Builder::new().stack_size(64 << 10).spawn(|| {
+        let mut asked: Option<Instant> = None;
         while let Ok(signal) = awaited().wait() {
             if signal == GIVE_WAY {
                 GIVES_WAY.store(true, Ordering::Relaxed);
-            } else if ASKED.swap(signal as i32, Ordering::Relaxed) != 0 {
-                leave_at_once(signal as i32);
+                continue;
+            }
+            match asked {
+                None => {
+                    asked = Some(Instant::now());
+                    ASKED.store(signal as i32, Ordering::Relaxed);
+                }
+                Some(at) if at.elapsed() > SAME_MOMENT => leave_at_once(signal as i32),
+                Some(_) => {}
             }
         }
     });

@@ -107,7 +107,11 @@ fn judged(volume: Marked) -> Rescue {
     }
     if !rescue.is_reached() {
         let missing = need_in_words(rescue.until.need(&rescue.after));
-        rescue.notes.push(format!("for the missing {missing}: prune-images --emergency"));
+        let is_over = rescue.at.filter(|at| !at.is_reached_by(&rescue.after));
+        rescue.notes.push(match is_over {
+            Some(at) => format!("it is below {at} again, and no file needs to go for the missing {missing}"),
+            None => format!("for the missing {missing}: prune-images --emergency"),
+        });
     }
     rescue
 }

@@ -26,11 +26,8 @@ pub(crate) fn describe(config: &Config, section: &Named<ReclaimSection>) -> Stri
     if let Err(fault) = program::find(value.program()) {
         notes.push(format!("as of now {fault}"));
     }
-    let mut text = format!("[reclaim.{name}] {}: {}", value.shown(), notes.join("; "));
-    if value.removes_container_volumes() {
-        text += &format!("\n  WARNING: {REMOVES_VOLUMES}");
-    }
-    text
+    let text = format!("[reclaim.{name}] {}: {}", value.shown(), notes.join("; "));
+    if value.removes_container_volumes() { format!("{text}\n  WARNING: {REMOVES_VOLUMES}") } else { text }
 }
 
 /// How a command is run.

@@ -2,13 +2,18 @@
 
 use super::{Fault, FilesSection, Section};
 use crate::{text::printable, units::Span};
-use std::path::Path;
+use serde::{
+    Deserialize as _,
+    de::{Deserializer, SeqAccess, Visitor, value::SeqAccessDeserializer},
+};
+use std::{fmt, path::Path};
 
 /// The keys of `[reclaim.NAME]`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ReclaimSection {
     /// The program and its arguments, word by word: no shell reads them.
+    #[serde(deserialize_with = "words")]
     pub command: Vec<String>,
     /// After so long it is stopped.
     #[serde(default = "default_timeout")]
@@ -25,6 +30,22 @@ pub struct ReclaimSection {
     #[serde(default)]
     pub dry_run: bool,
 }
+
+fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct List;
+    impl<'de> Visitor<'de> for List {
+        type Value = Vec<String>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of words, such as {EXAMPLE}")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Vec<String>, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(list))
+        }
+    }
+    deserializer.deserialize_seq(List)
+}
+
+const EXAMPLE: &str = "[\"docker\", \"system\", \"prune\", \"-f\"]";
 
 fn default_timeout() -> Span {
     ReclaimSection::TIMEOUT
@@ -90,10 +111,9 @@ impl Section for ReclaimSection {
         let program = self.program();
         let fault = |why: String| Err(Fault::at("command", why));
         if program.is_empty() {
-            return fault(
-                "names no program: write it and its arguments word by word, such as [\"docker\", \"system\", \"prune\", \"-f\"]"
-                    .to_owned(),
-            );
+            return fault(format!(
+                "names no program: write it and its arguments word by word, such as {EXAMPLE}"
+            ));
         }
         if program.contains(char::is_whitespace) {
             let words: Vec<String> = program.split_whitespace().map(|word| format!("{word:?}")).collect();
