@@ -266,7 +266,7 @@ fn what_fails_says_how_and_what_it_said_last() {
     ] {
         done.says(words);
     }
-    assert!(!done.stdout.contains("\x1b"));
+    assert!(!done.stdout.contains('\x1b'));
     assert!(done.stdout.len() < 20_000, "a flood is not passed on");
     Tool::reclaim(&config).args("--cron fails killed missing").exits(1).is_silent();
 }
