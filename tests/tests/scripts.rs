@@ -159,10 +159,11 @@ fn programs_are_found_beside_it_or_in_the_path() {
 /// A full disk with something for either program.
 fn full(scratch: &Scratch) -> (Mounted, Tree, PathBuf) {
     const MIB: usize = 1 << 20;
-    let ssd = Mounted::tmpfs(&scratch.folder("ssd"), 32 << 10);
+    // Not a tmpfs: what other tests lock on theirs could not be told from what is locked on this one.
+    let ssd = Mounted::ext4(&scratch.folder("ssd"), 64);
     fs::write(ssd.at().join("cache"), vec![b'x'; MIB]).unwrap();
     let mut tree = Tree::at(&ssd.at().join("live"));
-    for n in 0..31 {
+    for n in 0..48 {
         tree = tree.sized(format!("{n:02}.jpg"), days(0) + 3600 - n, MIB);
     }
     let config = scratch.config(&format!(
@@ -187,24 +188,24 @@ fn in_an_emergency_what_costs_no_data_goes_first() {
     let (code, dry, _) = call(&["--dry-run"]);
     assert_eq!(code, 0, "{dry}");
     assert!(dry.contains("would run      rm ") && dry.contains("to be removed"), "{dry}");
-    assert!(ssd.at().join("cache").exists() && tree.names().len() == 31);
+    assert!(ssd.at().join("cache").exists() && tree.names().len() == 48);
     let (code, stdout, stderr) = call(&["--cron"]);
     assert_eq!((code, stdout.as_str(), stderr.as_str()), (0, "", ""));
     assert!(!ssd.at().join("cache").exists());
-    // 32 MiB, 80 % of which are 25.6: of the 31 files that are left six must go, and no more.
-    assert_eq!(tree.names().len(), 25);
-    assert!(tree.has("30.jpg") && !tree.has("00.jpg"));
+    // There is room for 50.2 MiB, 80 % of which are 40.2: of the 48 files eight must go, and no more.
+    assert_eq!(tree.names().len(), 40);
+    assert!(tree.has("47.jpg") && !tree.has("00.jpg"));
     let (code, json, _) = call(&["--json"]);
     let tools: Vec<String> = json
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["tool"].to_string())
         .collect();
     assert_eq!((code, tools.join(" ").as_str()), (0, "\"reclaim\" \"prune-images\""));
-    assert_eq!(tree.names().len(), 25, "there is no emergency any more");
+    assert_eq!(tree.names().len(), 40, "there is no emergency any more");
     // What only one of them knows is told by the other, and the emergency is met all the same.
     let (code, _, stderr) = call(&["--until-usage", "50%", "--limit", "1000"]);
     assert!(code == 3 && stderr.contains("unexpected argument '--limit'"), "{code} {stderr}");
-    assert_eq!(tree.names().len(), 15);
+    assert_eq!(tree.names().len(), 25);
 }
 
 #[test]
@@ -219,7 +220,7 @@ fn where_commands_are_enough_no_file_goes() {
     let (code, said, _) = run(command);
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("it is below 95% again, and no file needs to go"), "{said}");
-    assert_eq!(tree.names().len(), 30);
+    assert_eq!(tree.names().len(), 47);
 }
 
 #[test]
@@ -227,13 +228,13 @@ fn twice_at_once_does_no_harm() {
     let scratch = Scratch::new();
     let bin = with_programs(&scratch);
     let (ssd, tree, config) = full(&scratch);
-    let mut both: Vec<_> = (0..2)
-        .map(|_| script(&bin, "emergency-cleanup").arg("-c").arg(&config).arg("--cron").spawn().unwrap())
-        .collect();
+    let mut both: Vec<_> =
+        (0..2).map(|_| script(&bin, "emergency-cleanup").arg("-c").arg(&config).spawn().unwrap()).collect();
     let codes: Vec<Option<i32>> = both.iter_mut().map(|script| script.wait().unwrap().code()).collect();
-    // Whoever came second found another at work, or nothing to do, or the file gone.
-    assert!(codes.iter().all(|code| [Some(0), Some(1), Some(75)].contains(code)), "{codes:?}");
-    assert!(!ssd.at().join("cache").exists() && tree.names().len() == 25, "{:?}", tree.names());
+    // Whoever came second found another at work, or nothing to do, or the file gone. Meanwhile his mark may
+    // not have been reached.
+    assert!(codes.iter().all(|code| [Some(0), Some(1), Some(2), Some(75)].contains(code)), "{codes:?}");
+    assert!(!ssd.at().join("cache").exists() && tree.names().len() == 40, "{:?}", tree.names());
 }
 
 #[test]
@@ -264,7 +265,7 @@ fn a_signal_ends_the_program_at_work_and_starts_no_other() {
         let sleep = fs::read_to_string(&pid).unwrap();
         assert!(!Path::new("/proc").join(sleep.trim()).exists(), "{signal}: the command goes on");
         assert!(
-            ssd.at().join("cache").exists() && tree.names().len() == 31,
+            ssd.at().join("cache").exists() && tree.names().len() == 48,
             "{signal}: nothing more is begun"
         );
     }

@@ -47,7 +47,10 @@ impl Alone {
             Err(TryLockError::WouldBlock) => {
                 let mut holder = Vec::new();
                 let _ = file.take(400).read_to_end(&mut holder);
-                Err(format!("another run is at work: {}", printable(holder.trim_ascii_end())))
+                let holder = printable(holder.trim_ascii_end());
+                // Who has just taken it has not written yet who he is.
+                let holder = if holder.is_empty() { holder } else { format!(": {holder}") };
+                Err(format!("another run is at work{holder}"))
             }
             Err(TryLockError::Error(error)) => without(error),
         }
