@@ -118,7 +118,8 @@ fn perform(
     let child = start(program, &section.value.command[1..], writer)?;
     let mut watch = Watch::over(child, others);
     let ended = watch.until_end(section.value.timeout, || spaces.out_of_room());
-    let tail = output.finish();
+    let tail = output.finish(&watch.left_behind());
+    // Asked once more: some were just about to end.
     Ok((ended, tail, watch.left_behind()))
 }
 

@@ -1,5 +1,6 @@
 //! What a command prints: all of it is read, so that it never waits for us, and the end of it is kept.
 
+use crate::processes::Process;
 use maint_core::text::{grouped, printable};
 use std::{
     io::{self, PipeReader, Read as _},
@@ -15,8 +16,10 @@ use std::{
 const KEPT: usize = 4 << 10;
 /// … and of that so many lines are told.
 const LINES: usize = 24;
-/// A command that has ended has closed its output. What is still open after this is held by another process.
+/// Whom a command left running may hold its output open for ever: what was printed has come after this.
 const GRACE: Duration = Duration::from_millis(200);
+/// Otherwise it ends by itself, as soon as a busy machine comes to it.
+const LONG_GRACE: Duration = Duration::from_secs(5);
 
 /// Output that is being read.
 pub(crate) struct Output {
@@ -42,9 +45,9 @@ impl Output {
         Ok(Self { tail, closed, is_over })
     }
 
-    /// The end of what came, now that the command has ended.
-    pub(crate) fn finish(self) -> Tail {
-        let _ = self.closed.recv_timeout(GRACE);
+    /// The end of what came, now that the command has ended and `left` these running.
+    pub(crate) fn finish(self, left: &[Process]) -> Tail {
+        let _ = self.closed.recv_timeout(if left.is_empty() { LONG_GRACE } else { GRACE });
         self.is_over.store(true, Ordering::Relaxed);
         std::mem::take(&mut *self.tail.lock().unwrap_or_else(PoisonError::into_inner))
     }
