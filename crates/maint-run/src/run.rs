@@ -314,8 +314,13 @@ impl Run {
         loop {
             match take() {
                 Err(LockError::Busy(told)) if self.is_emergency() => {
-                    return take_over::from_holder(root, &told, || take().ok())
-                        .map_err(|why| LockError::Busy(format!("{told}; {why}")));
+                    match take_over::from_holder(root, &told, || take().ok()) {
+                        // Another emergency is not made to give way, but it may be waited for.
+                        Err(_) if Instant::now() < until && !signals::asked_to_stop() => {
+                            std::thread::sleep(BETWEEN_TRIES);
+                        }
+                        taken => return taken.map_err(|why| LockError::Busy(format!("{told}; {why}"))),
+                    }
                 }
                 Err(LockError::Busy(_)) if Instant::now() < until && !signals::asked_to_stop() => {
                     std::thread::sleep(BETWEEN_TRIES);

@@ -268,8 +268,9 @@ impl Ladder<'_> {
             }
             // Whoever else frees something meanwhile spares the rest.
             let go_on = || !self.need(loan).is_met();
-            // Root may use what is reserved.
-            let room = if geteuid().is_root() { before.free } else { before.available };
+            // Root may use what is reserved, but not before anything has gone.
+            let is_first = self.targets.is_empty() && round == 0;
+            let room = if geteuid().is_root() && !is_first { before.free } else { before.available };
             let no_room = room < NO_ROOM || before.inodes.is_some_and(|inodes| inodes.available < NO_INODES);
             if no_room {
                 self.run.audit().hold_back();
@@ -384,6 +385,11 @@ impl Ladder<'_> {
             let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
             ByteSize::from_bytes(bytes.saturating_mul(1000) / millis)
         };
+        let is_busy = |target: &Target| target.status == Status::Busy;
+        if self.rescue.freed().is_met() && self.targets.iter().any(is_busy) {
+            self.rescue.note(Status::Busy, "another run is at work on its targets, and will tell");
+            return;
+        }
         let why = if signals::asked_to_stop() {
             "a signal ended this early".to_owned()
         } else if written > (1 << 20).max(freed / 10) {

@@ -5,6 +5,7 @@
 use super::{
     FsError,
     folder::{device_of, see},
+    mounted::is_in_memory,
 };
 use rustix::{
     fs::{AtFlags, Dir, FileType, Mode, OFlags, readlinkat},
@@ -224,7 +225,9 @@ impl Table {
     /// The same btrfs subvolume, overlay or network filesystem has one number here and another in an
     /// answer of `statx`: where either is anonymous, the inode alone must do.
     fn find(&self, device: u64, inode: u64) -> Option<Holder> {
-        let is_it = |held: u64| held == device || is_anonymous(held) || is_anonymous(device);
+        let may_be = |held: u64| is_anonymous(held) || is_anonymous(device);
+        let is_it =
+            |held: u64| held == device || (may_be(held) && !has_one_number(held) && !has_one_number(device));
         self.by_inode.get(&inode)?.iter().find(|(held, _)| is_it(*held)).map(|(_, holder)| *holder)
     }
 }
@@ -232,6 +235,12 @@ impl Table {
 /// Made up for a filesystem that lies on no device of its own.
 fn is_anonymous(device: u64) -> bool {
     device >> 32 == 0
+}
+
+/// Whether a filesystem in memory has this number: such a one has no other.
+fn has_one_number(device: u64) -> bool {
+    let minor = u32::try_from(device).ok();
+    minor.is_some_and(|minor| is_in_memory((0, minor)))
 }
 
 /// The lock that a line of the table is about, unless somebody only waits for it or it names no file.
@@ -370,7 +379,7 @@ mod tests {
     const DISK: u64 = 0xfd << 32 | 1;
     const TABLE: &[u8] = b"1: POSIX  ADVISORY  WRITE 812 fd:01:1234 0 EOF\n\
         1: -> POSIX  ADVISORY  WRITE 813 fd:01:4321 0 EOF\n\
-        2: FLOCK  ADVISORY  READ 99 00:1b:42 0 EOF\n\
+        2: FLOCK  ADVISORY  READ 99 00:ffffe:42 0 EOF\n\
         3: OFDLCK ADVISORY  WRITE -1 fd:01:77 0 9\n\
         4: LEASE  ACTIVE    READ 5 fd:01:78 0 EOF\n\
         5: POSIX  ADVISORY  READ 0 <none>:0 0 EOF\n\
