@@ -56,6 +56,13 @@ impl Spare {
         Ok(InUse { locked, open })
     }
 
+    /// The same, and what is held open as far as that can be seen.
+    pub fn look_as_far_as_visible(&self) -> Result<InUse, UseError> {
+        let known = Self { held_open: false, ..self.clone() }.look()?;
+        let (open, _) = HeldOpen::as_far_as_visible()?;
+        Ok(InUse { open: Some(open), ..known })
+    }
+
     /// Whether a name is that of a lock file.
     pub fn is_lock_file(&self, name: &[u8]) -> bool {
         self.lock_files.iter().any(|template| template.fits(name))

@@ -19,7 +19,7 @@ use maint_core::{
     saved::Steps,
     section::{EmptyFolders, FilesSection, ThenValue},
     select::Select,
-    spare::{InUse, Spare, UseError},
+    spare::{InUse, UseError},
     text::{count, joined, printable, shown_path},
 };
 use maint_run::{
@@ -305,8 +305,8 @@ impl<'a> Job<'a> {
 
     fn look_who_uses(&self, done: &mut Target) -> Result<InUse, Ended> {
         if self.asked().is_some() && !self.section.spare.held_open {
-            // What others hold open frees nothing when it goes.
-            match (Spare { held_open: true, ..self.section.spare.clone() }).look() {
+            // What others hold open frees nothing when it goes; what cannot be seen of it shows afterwards.
+            match self.section.spare.look_as_far_as_visible() {
                 Err(UseError::Open(error)) => log::info!("{}: {}", done.name, chain(&error)),
                 looked => return looked.map_err(|error| cannot_see(done, &error)),
             }

@@ -99,17 +99,27 @@ impl Locked {
 impl HeldOpen {
     /// Looks into every other process.
     pub fn now() -> Result<Self, HeldOpenError> {
+        let (open, hidden) = Self::as_far_as_visible()?;
+        hidden.map_or(Ok(open), |pid| Err(HeldOpenError::NotAllowed { pid }))
+    }
+
+    /// Looks into every other process that may be looked into, and names the first that may not.
+    pub fn as_far_as_visible() -> Result<(Self, Option<u32>), HeldOpenError> {
         let own = own_pid().map_err(|error| failed("read", "/proc/self", error))?;
         let mut open = Self::default();
-        let mut first_seen = false;
+        let (mut first_seen, mut hidden) = (false, None);
         for pid in numbers_in("/proc")? {
             first_seen |= pid == 1;
-            if pid != own {
-                open.look_into(pid)?;
+            if pid == own {
+                continue;
+            }
+            match open.look_into(pid) {
+                Err(HeldOpenError::NotAllowed { pid }) => hidden = hidden.or(Some(pid)),
+                looked => looked?,
             }
         }
         // There always is one. A `/proc` that hides it (`hidepid`, `ProtectProc`) hides others too.
-        if first_seen { Ok(open) } else { Err(HeldOpenError::NotAllowed { pid: 1 }) }
+        Ok((open, if first_seen { hidden } else { Some(1) }))
     }
 
     /// Who has this file open or mapped.
