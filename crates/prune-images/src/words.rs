@@ -59,6 +59,7 @@ fn notes(section: &FilesSection) -> Vec<String> {
     note(section.private, "private, without claims".to_owned());
     notes.extend(limits(&section.limit));
     notes.extend(section.workers.map(|n| count(n.into(), "worker")));
+    notes.extend(in_emergency(section));
     let mut note = |when: bool, what: String| notes.extend(when.then_some(what));
     note(section.dry_run, "only ever shown".to_owned());
     let guard = &section.guard;
@@ -71,6 +72,12 @@ fn notes(section: &FilesSection) -> Vec<String> {
         format!("in an emergency, priority {}: {}", section.priority, emergency.policy().describe())
     }));
     notes
+}
+
+/// What may go in an emergency, and when its turn comes.
+fn in_emergency(section: &FilesSection) -> Option<String> {
+    let policy = section.in_emergency(true)?.policy().describe();
+    Some(format!("in an emergency {policy}, priority {}", section.priority))
 }
 
 fn limits(limit: &LimitValue) -> Vec<String> {
