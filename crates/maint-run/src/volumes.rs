@@ -41,8 +41,8 @@ pub fn real(path: &Path) -> PathBuf {
     }
 }
 
-/// What speaks against writing to a folder: a volume above it that is not mounted would be filled in on
-/// the disk below.
+/// What speaks against changing anything in a folder: a volume above it that is not mounted would be
+/// filled, or emptied, on the disk below.
 pub fn may_write(run: &Run, to: &Path) -> Result<(), String> {
     let to = real(to);
     let mut above = run.volumes().filter(|(_, volume)| to.starts_with(real(&volume.path)));

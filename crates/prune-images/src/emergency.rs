@@ -40,7 +40,15 @@ pub(crate) fn run(
     run.begin_emergency();
     let mut places = Vec::new();
     for target in targets {
-        match Root::open(&target.value.root(), &run.borders()) {
+        let place = target.value.root();
+        // What lies where a volume should be is not the volume's: it is on the disk below.
+        if let Err(why) = volumes::may_write(run, &place) {
+            let mut done = target::untouched(args, &target);
+            done.note(Status::Refused, format!("{why}: nothing was done"));
+            run.record(done);
+            continue;
+        }
+        match Root::open(&place, &run.borders()) {
             Ok(root) => places.extend(Place::of(&mut marked, until, dry_run, target, &root)),
             Err(error) => {
                 let mut done = target::untouched(args, &target);
