@@ -15,7 +15,7 @@ pub use mounted::Mounted;
 pub use oracle::{Picture, files_older_than};
 pub use random::Random;
 pub use scratch::Scratch;
-pub use space::{Space, as_user, fill, fill_inodes};
+pub use space::{Space, fill};
 pub use tool::{Done, Tool, json_lines};
 pub use tree::{Tree, age_of, claimed, days, hours, now, set_age};
 

@@ -17,6 +17,17 @@ impl Mounted {
         mount(&["-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs"], at)
     }
 
+    /// The same, whose files have inodes that few others have. In memory a file that somebody locks or
+    /// holds open is known by its inode alone, and low numbers are given out by everybody.
+    pub fn memory(at: &Path, kib: usize) -> Self {
+        let mounted = Self::tmpfs(at, kib);
+        let burnt = at.join("inode");
+        (0..20_000).for_each(|_| {
+            std::fs::write(&burnt, "").and_then(|()| std::fs::remove_file(&burnt)).unwrap();
+        });
+        mounted
+    }
+
     /// A tmpfs with so many inodes.
     pub fn with_inodes(at: &Path, inodes: usize) -> Self {
         mount(&["-t", "tmpfs", "-o", &format!("nr_inodes={inodes}"), "tmpfs"], at)
@@ -51,7 +62,7 @@ impl Mounted {
         let image = at.with_extension("img");
         std::fs::File::create(&image).unwrap().set_len(mib << 20).unwrap();
         // btrfs has news of its defaults to tell.
-        run(Command::new(format!("mkfs.{kind}")).arg("-q").args(options).arg(&image).stderr(Stdio::null()));
+        run(Command::new(format!("mkfs.{kind}")).arg("-q").args(options).arg(&image).stdout(Stdio::null()));
         mount(&["-o", "loop", image.to_str().unwrap()], at)
     }
 

@@ -64,7 +64,7 @@ impl Space {
 }
 
 /// A command as another user, or as root.
-pub fn as_user(user: u32) -> Vec<String> {
+pub(crate) fn as_user(user: u32) -> Vec<String> {
     let words = [format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".to_owned()];
     std::iter::once("setpriv".to_owned()).chain(words).collect()
 }
@@ -85,7 +85,7 @@ pub fn fill(folder: &Path, user: u32) {
 }
 
 /// Leaves no inode.
-pub fn fill_inodes(folder: &Path, user: u32) {
+pub(crate) fn fill_inodes(folder: &Path, user: u32) {
     shell(folder, user, "n=0; while : >empty-$n; do n=$((n + 1)); done 2>/dev/null");
 }
 

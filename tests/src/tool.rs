@@ -1,6 +1,6 @@
 //! The built programs, started as a cron or an operator would.
 
-use crate::Scratch;
+use crate::{Scratch, space::as_user};
 use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
@@ -51,6 +51,12 @@ impl Tool {
             .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
             .stdin(Stdio::null());
         Self { command }
+    }
+
+    /// The same, as another user.
+    pub fn as_user(name: &str, user: u32) -> Self {
+        let words = as_user(user);
+        Self::wrapped(name, &words.iter().map(String::as_str).collect::<Vec<&str>>())
     }
 
     /// `prune-images` with a configuration.

@@ -1,7 +1,7 @@
 //! State, metrics, audit log and runtime folder may be missing, read-only, full or corrupt: the work is
 //! done, and the trouble is said once.
 
-use maint_tests::{Mounted, Scratch, Tool, Tree, days};
+use maint_tests::{Mounted, Scratch, Tool, Tree, days, json_lines};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -55,13 +55,8 @@ fn read_only(at: &Path) -> Mounted {
 fn all_is_well() {
     let host = host();
     assert_eq!(host.does_its_work().stderr, "");
-    let audit = fs::read_to_string(host.place("audit.jsonl")).unwrap();
-    let events: Vec<String> = audit
-        .lines()
-        .map(|line| {
-            serde_json::from_str::<serde_json::Value>(line).unwrap()["event"].as_str().unwrap().to_owned()
-        })
-        .collect();
+    let audit = json_lines(&host.place("audit.jsonl"));
+    let events: Vec<&str> = audit.iter().map(|line| line["event"].as_str().unwrap()).collect();
     assert_eq!(events, ["intent", "removed", "folder-removed"]);
     let metrics = fs::read_to_string(host.place("metrics/maint-prune-images.prom")).unwrap();
     assert!(metrics.contains("maint_files_deleted{tool=\"prune-images\",target=\"a\"} 1\n"), "{metrics}");
@@ -122,8 +117,7 @@ fn others_may_look_at_the_history_and_change_nothing() {
     for folder in ["state", "state/prune-images"] {
         fs::set_permissions(host.place(folder), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     }
-    let other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
-    let look = || Tool::wrapped("prune-images", &other).arg("-c").arg(&host.config).arg("--history");
+    let look = || Tool::as_user("prune-images", 65534).arg("-c").arg(&host.config).arg("--history");
     look().exits(3).warns("cannot be read");
     fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     look().exits(0).says("1 file removed");
@@ -203,9 +197,7 @@ fn an_audit_log_that_fills_up_in_mid_line_stays_readable() {
     assert!(grown.unwrap().success());
     let tree = tree.file("late", days(9));
     Tool::prune(&config).exits(0);
-    let log = fs::read_to_string(host.place("audit/audit.jsonl")).unwrap();
-    let events: Vec<serde_json::Value> =
-        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events = json_lines(&host.place("audit/audit.jsonl"));
     let removed: Vec<&str> =
         events.iter().filter(|e| e["event"] == "removed").map(|e| e["path"].as_str().unwrap()).collect();
     let distinct: std::collections::HashSet<&&str> = removed.iter().collect();
