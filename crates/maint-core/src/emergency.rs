@@ -105,6 +105,21 @@ impl Need {
         }
     }
 
+    /// What must go for this to come free where of so much that `went` only so much `came`: others take their
+    /// share of the next step too. It is never more than eight times as much.
+    #[must_use]
+    pub fn beside_others(self, went: Self, came: Self) -> Self {
+        let scaled = |need: u64, went: u64, came: u64| {
+            let came = came.max(went / 8);
+            let is_nearly_all = came >= went - went / 8;
+            if is_nearly_all { need } else { mul_div(need, went, came) }
+        };
+        Self {
+            bytes: scaled(self.bytes, went.bytes, came.bytes),
+            inodes: scaled(self.inodes, went.inodes, came.inodes),
+        }
+    }
+
     /// So many times as much.
     #[must_use]
     pub fn times(self, n: u64) -> Self {
@@ -126,6 +141,12 @@ impl Need {
     fn wants(self, freed: Self) -> bool {
         (self.bytes > 0 && freed.bytes > 0) || (self.inodes > 0 && freed.inodes > 0)
     }
+}
+
+/// A share of a number, without overflow; of nothing it is the number.
+fn mul_div(number: u64, by: u64, of: u64) -> u64 {
+    let exact = u128::from(number) * u128::from(by);
+    exact.checked_div(u128::from(of)).and_then(|n| u64::try_from(n).ok()).unwrap_or(number)
 }
 
 /// What is gathered, while a target is looked over, to find out which of the condemned are spent: the
@@ -404,6 +425,17 @@ mod tests {
             Need { bytes: 800 * MIB, inodes: 8000 }.first_part(),
             Need { bytes: 100 * MIB, inodes: 1000 }
         );
+    }
+
+    #[test]
+    fn others_take_their_share_of_the_next_step_too() {
+        let need = Need { bytes: 100, inodes: 10 };
+        let went = Need { bytes: 80, inodes: 8 };
+        assert_eq!(need.beside_others(went, went), need);
+        assert_eq!(need.beside_others(went, Need { bytes: 75, inodes: 8 }), need, "a little is no writer");
+        assert_eq!(need.beside_others(went, Need { bytes: 40, inodes: 8 }), Need { bytes: 200, inodes: 10 });
+        assert_eq!(need.beside_others(went, Need::default()), Need { bytes: 800, inodes: 80 });
+        assert_eq!(need.beside_others(Need::default(), Need::default()), need);
     }
 
     #[test]

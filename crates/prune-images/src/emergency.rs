@@ -129,7 +129,7 @@ const NO_INODES: u64 = 16;
 const TOO_LITTLE: Need = Need { bytes: 1 << 20, inodes: 64 };
 /// A target is asked no more often, and after so many times for more than is needed: who writes as fast as
 /// we free is not outrun, and what is worth less must be gone before anything that is worth more.
-const MOST_ROUNDS: u32 = 24;
+const MOST_ROUNDS: u32 = 16;
 const STEADY_ROUNDS: u32 = 4;
 /// So long it is watched whether others write.
 const WATCH: Duration = Duration::from_millis(300);
@@ -267,6 +267,7 @@ impl Ladder<'_> {
     fn spend_one(&mut self, target: &Named<FilesSection>, loan: u64) {
         let mut rung = rung(target, &Offer::default());
         let mut all: Option<Target> = None;
+        let (mut went, mut came) = (Need::default(), Need::default());
         for round in 0..MOST_ROUNDS {
             let Ok(before) = Usage::of_mount(&self.mount) else { break };
             let written = self.mount.bytes_written();
@@ -286,7 +287,7 @@ impl Ladder<'_> {
             let part = match round {
                 0 => need.first_part(),
                 // Who does not come nearer takes larger steps: each costs a look at the whole target.
-                _ => need.times(1 << round.saturating_sub(STEADY_ROUNDS)),
+                _ => need.beside_others(went, came).times(1 << round.saturating_sub(STEADY_ROUNDS)),
             };
             let most = self.orders.args.removing.limit.map(|most| most.saturating_sub(rung.files));
             let asked = Asked { need: part, most, no_room, go_on: &go_on };
@@ -311,22 +312,25 @@ impl Ladder<'_> {
             rung.files += gone;
             rung.frees.bytes += freed.bytes;
             rung.frees.inodes += freed.inodes;
-            if gone == 0 || !self.has_helped(target, &before, written, freed) {
+            if gone == 0 {
                 break;
             }
+            let Some(gained) = self.has_helped(target, &before, written, freed) else { break };
+            (went, came) = (freed, gained);
         }
         self.rescue.rungs.push(rung);
         self.targets.extend(all);
     }
 
-    /// Whether what was removed has come free, or was at once written by others.
+    /// How much of what was removed has come free; nothing, too, if others have written it at once. None
+    /// where more of it would not help.
     fn has_helped(
         &mut self,
         target: &Named<FilesSection>,
         before: &Usage,
         written: Option<u64>,
         freed: Need,
-    ) -> bool {
+    ) -> Option<Need> {
         let gained = |now: &Usage| Need {
             bytes: before.used.saturating_sub(now.used),
             inodes: before
@@ -346,11 +350,11 @@ impl Ladder<'_> {
             let gained = gained(now);
             if tells_late { freed.after(gained).is_met() } else { !is_little(gained) }
         };
-        let Ok(root) = Root::open(&target.value.root(), &self.run.borders()) else { return true };
-        let Ok(now) = Usage::settled(&root, is_enough) else { return true };
+        let Ok(root) = Root::open(&target.value.root(), &self.run.borders()) else { return Some(freed) };
+        let Ok(now) = Usage::settled(&root, is_enough) else { return Some(freed) };
         let gained = gained(&now);
         if !is_little(gained) {
-            return true;
+            return Some(gained);
         }
         // What comes free on a full disk may be taken before anybody looks. A file that is really gone, and
         // not held, gives its inode back; what others wrote has reached the device, for that was settled.
@@ -374,7 +378,7 @@ impl Ladder<'_> {
                 ),
             );
         }
-        others_write
+        others_write.then_some(gained)
     }
 
     /// How it ended, and why not better.
