@@ -12,7 +12,8 @@ use crate::{
     hold, logging, metrics,
     places::{Places, Surroundings, make_folder},
     report::{self, Failure, Leaves, Mode, Report, Rescue, Target, Trigger},
-    screen, signals, take_over,
+    screen, signals,
+    take_over::{self, InTheWay},
 };
 use maint_core::{
     emergency::Need,
@@ -319,7 +320,12 @@ impl Run {
                         Err(_) if Instant::now() < until && !signals::asked_to_stop() => {
                             std::thread::sleep(BETWEEN_TRIES);
                         }
-                        taken => return taken.map_err(|why| LockError::Busy(format!("{told}; {why}"))),
+                        taken => {
+                            return taken.map_err(|why| match why {
+                                InTheWay::Emergency => LockError::Busy(format!("{told}; {why}")),
+                                InTheWay::Immovable(_) => LockError::Immovable(format!("{told}; {why}")),
+                            });
+                        }
                     }
                 }
                 Err(LockError::Busy(_)) if Instant::now() < until && !signals::asked_to_stop() => {
@@ -328,6 +334,12 @@ impl Run {
                 answer => return answer,
             }
         }
+    }
+
+    /// Takes a root's lock if nobody has it.
+    pub fn lock_if_free(&self, root: &Root) -> Option<Lock> {
+        self.make_runtime_folder();
+        Lock::take(root, &self.places.runtime, &self.who()).ok()
     }
 
     /// Makes sure that no other run of this tool is at work, waiting as long as the caller allows.

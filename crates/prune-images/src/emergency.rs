@@ -23,6 +23,7 @@ use maint_run::{
 use nix::unistd::geteuid;
 use std::{
     path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -134,6 +135,9 @@ const STEADY_ROUNDS: u32 = 4;
 /// So long it is watched whether others write.
 const WATCH: Duration = Duration::from_millis(300);
 
+/// The volume is looked at again after so many bytes or files.
+const LOOK_AGAIN: Need = Need { bytes: 64 << 20, inodes: 1024 };
+
 /// One volume on its way to its mark.
 struct Ladder<'a> {
     run: &'a Run,
@@ -150,6 +154,11 @@ struct Ladder<'a> {
 
 impl Ladder<'_> {
     fn climb(mut self, places: Vec<Place>) -> (Rescue, Vec<Target>) {
+        if !self.rescue.dry_run {
+            for place in &places {
+                self.targets.extend(target::tidy(self.run, self.orders, &place.target));
+            }
+        }
         if !self.rescue.acted {
             self.tend_ballast();
             return (self.rescue, self.targets);
@@ -190,7 +199,7 @@ impl Ladder<'_> {
             let Some(target) = self.in_emergency(&place) else { continue };
             let begun = Instant::now();
             let most = self.orders.args.removing.limit;
-            let asked = Asked { need, most, no_room: false, go_on: &|| true };
+            let asked = Asked { need, most, no_room: false, go_on: &|_, _| true };
             let (done, offer) = target::spend(self.run, self.orders, &target, &asked);
             let scanned = u32::try_from(done.counts.get(Counter::FilesScanned)).unwrap_or(u32::MAX);
             each = each.max(begun.elapsed() / scanned.max(1));
@@ -266,7 +275,8 @@ impl Ladder<'_> {
     /// Spends one target, round by round: a first part to see whether it helps, then what is needed.
     fn spend_one(&mut self, target: &Named<FilesSection>, loan: u64) {
         let mut rung = rung(target, &Offer::default());
-        let mut all: Option<Target> = None;
+        let tidied = self.targets.iter().position(|done| done.name == target.name);
+        let mut all: Option<Target> = tidied.map(|n| self.targets.remove(n));
         let (mut went, mut came) = (Need::default(), Need::default());
         for round in 0..MOST_ROUNDS {
             let Ok(before) = Usage::of_mount(&self.mount) else { break };
@@ -275,10 +285,18 @@ impl Ladder<'_> {
             if need.is_met() || signals::asked_to_stop() {
                 break;
             }
-            // Whoever else frees something meanwhile spares the rest.
-            let go_on = || !self.need(loan).is_met();
+            // Whoever else frees something meanwhile spares the rest of a long step; a short one is taken to its
+            // end, so that what goes is the oldest.
+            let granted = (AtomicU64::new(0), AtomicU64::new(0));
+            let go_on = |files: u64, bytes: u64| {
+                let bytes_before = granted.0.fetch_add(bytes, Ordering::Relaxed);
+                let files_before = granted.1.fetch_add(files, Ordering::Relaxed);
+                let is_due = bytes_before / LOOK_AGAIN.bytes != (bytes_before + bytes) / LOOK_AGAIN.bytes
+                    || files_before / LOOK_AGAIN.inodes != (files_before + files) / LOOK_AGAIN.inodes;
+                !is_due || !self.need(loan).is_met()
+            };
             // Root may use what is reserved, but not before anything has gone.
-            let is_first = self.targets.is_empty() && round == 0;
+            let is_first = self.rescue.rungs.iter().all(|rung| rung.files == 0) && round == 0;
             let room = if geteuid().is_root() && !is_first { before.free } else { before.available };
             let no_room = room < NO_ROOM || before.inodes.is_some_and(|inodes| inodes.available < NO_INODES);
             if no_room {

@@ -66,8 +66,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) most: Option<u64>,
     /// There is no room for anything, not even to claim a file.
     pub(crate) no_room: bool,
-    /// Asked before every few files.
-    pub(crate) go_on: &'a (dyn Fn() -> bool + Sync),
+    /// Asked between two batches, with their files and bytes.
+    pub(crate) go_on: &'a (dyn Fn(u64, u64) -> bool + Sync),
 }
 
 /// What a target has for an emergency.
@@ -103,6 +103,28 @@ pub(crate) fn spend(
     let (mut done, offer) = begin(run, orders, target, Errand::Emergency(asked));
     done.partial = true;
     (done, offer)
+}
+
+/// Finishes what a killed run had claimed, if nobody else is at work there; nothing is said where there was
+/// nothing.
+pub(crate) fn tidy(run: &Run, orders: &Orders<'_>, target: &Named<FilesSection>) -> Option<Target> {
+    let section = &target.value;
+    let root = Root::open(&section.root(), &run.borders()).ok().filter(Claims::has_any)?;
+    if run.held(&target.name).is_some()
+        || conditions::check(run, section, &root, &orders.args.removing.force).is_err()
+    {
+        return None;
+    }
+    let lock = run.lock_if_free(&root)?;
+    let mut done = untouched(orders.args, target);
+    done.partial = true;
+    let job = Job::new(run, orders, section, root, Errand::Everyday);
+    let in_use = job.look_who_uses(&mut done).ok()?;
+    let ledger = run.audit().ledger(&target.name, job.root.path(), None);
+    let claims = Claims::open_existing(lock.warrant(), &job.root).ok().flatten();
+    let recovered = recover(&job.root, &lock, claims.as_ref(), false, &in_use, &ledger);
+    job.note_recovered(&mut done, recovered);
+    Some(done)
 }
 
 fn begin(
@@ -237,6 +259,7 @@ impl<'a> Job<'a> {
         }
         let lock = self.run.lock(&self.root, self.args.changing.lock_wait).map_err(|error| match error {
             LockError::Busy(_) => done.note(Status::Busy, error.to_string()),
+            LockError::Immovable(_) => done.note(Status::Critical, error.to_string()),
             LockError::Failed(_) => done.note(Status::Critical, chain(&error)),
         });
         let lock = lock.map_err(|()| Ended)?;
@@ -341,7 +364,7 @@ impl<'a> Job<'a> {
         self.progress.begin_again();
         let stop = || signals::asked_to_stop() || !go_on();
         let pace = |files, bytes| match self.asked() {
-            Some(asked) => (asked.go_on)(),
+            Some(asked) => (asked.go_on)(files, bytes),
             None => self.pace.wait(files, bytes),
         };
         let at_once = if self.asked().is_some() { FEW } else { self.pace.at_once() };

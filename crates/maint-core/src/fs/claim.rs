@@ -140,6 +140,16 @@ impl Claims {
         }
     }
 
+    /// Whether anything is claimed below a root, as far as can be seen.
+    pub fn has_any(root: &Root) -> bool {
+        let Ok(folder) = open_private(root.top().handle(), &private_name()) else { return false };
+        let hands = names_in(folder.as_fd()).unwrap_or_default();
+        hands.iter().filter(|name| name.to_bytes().iter().all(u8::is_ascii_digit)).any(|name| {
+            let names = open_private(folder.as_fd(), name).and_then(|hand| names_in(hand.as_fd()));
+            names.is_ok_and(|names| names.iter().any(|name| name.as_c_str() != INTENT))
+        })
+    }
+
     /// A worker's hand; each number is for one worker at a time.
     pub fn hand(&self, worker: usize) -> io::Result<ClaimHand> {
         let name = CString::new(worker.to_string())?;

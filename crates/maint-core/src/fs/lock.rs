@@ -46,6 +46,9 @@ pub enum LockError {
     /// Another run works there.
     #[error("another run is at work there{0}")]
     Busy(String),
+    /// Somebody holds it whom an emergency cannot make to give way.
+    #[error("another run is at work there{0}")]
+    Immovable(String),
     /// Neither the runtime folder nor the root itself can carry a lock.
     #[error(transparent)]
     Failed(#[from] FsError),
@@ -72,7 +75,7 @@ impl Lock {
         match Self::take_root(root) {
             Err(LockError::Failed(error)) if in_folder.is_none() => Err(LockError::Failed(error)),
             Err(LockError::Failed(_)) => Ok(Self { _root: None, file: in_folder }),
-            Err(busy @ LockError::Busy(_)) => Err(busy),
+            Err(busy @ (LockError::Busy(_) | LockError::Immovable(_))) => Err(busy),
             Ok(held) => Ok(Self { _root: Some(held), file: in_folder }),
         }
     }

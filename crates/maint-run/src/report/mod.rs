@@ -234,6 +234,10 @@ impl Target {
             self.counts.add(counter, later.counts.get(counter));
         }
         self.counts.set(Counter::Remaining, later.counts.get(Counter::Remaining));
+        if self.by_pattern.is_empty() {
+            self.counts.set(Counter::FilesScanned, later.counts.get(Counter::FilesScanned));
+            (self.by_pattern, self.span) = (later.by_pattern, later.span);
+        }
         self.worsen(later.status);
         self.kept = later.kept;
         for (reason, files) in later.reasons {
