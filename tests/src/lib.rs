@@ -20,8 +20,8 @@ pub use tool::{Done, Tool, json_lines};
 pub use tree::{Tree, age_of, claimed, days, hours, now, set_age};
 
 /// Nobody else of this program is at work while this is held. A filesystem in memory, or one that copies
-/// on write, has no device to tell its files from others: there a lock is told by its inode alone, and of
-/// two runs at once each would take the other's root for its own, and spare what lies in it.
+/// on write, has no device to tell its files from others: what is locked or held open there is known by its
+/// inode alone, and two runs at once would spare each what only the other uses.
 pub fn alone() -> std::sync::MutexGuard<'static, ()> {
     static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
     ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)

@@ -304,7 +304,7 @@ fn ballast_blocks(disk: &FullDisk) -> u64 {
 #[test]
 fn killed_anywhere_the_next_run_finishes_and_the_ballast_never_leaks() {
     let _alone = alone();
-    let kills = scale(16, 200);
+    let kills = scale(10, 200);
     let mut random = Random::seeded("kill an emergency");
     let (mut in_the_act, mut built_by_the_next) = (0, 0);
     // A rehearsal tells how long there is something to kill.
@@ -357,7 +357,7 @@ fn killed_anywhere_the_next_run_finishes_and_the_ballast_never_leaks() {
 #[test]
 fn killed_at_each_removal_nothing_stays_claimed() {
     let _alone = alone();
-    for step in (1..=200).step_by(scale(33, 3)) {
+    for step in (1..=200).step_by(scale(50, 3)) {
         let disk = FullDisk::new(Kind::Ext4, 0, "").filled();
         let inject = format!("inject=unlinkat:signal=SIGKILL:when={step}");
         let strace = ["strace", "-f", "-o", "/dev/null", "-e", "trace=unlinkat", "-e", &inject];
