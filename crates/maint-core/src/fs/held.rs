@@ -5,14 +5,13 @@
 use super::{
     FsError,
     folder::{device_of, see},
-    mounted::is_in_memory,
 };
 use rustix::{
     fs::{AtFlags, Dir, FileType, Mode, OFlags, readlinkat},
     io::Errno,
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     ffi::CStr,
     fs::File,
     io::{self, Read as _},
@@ -74,6 +73,7 @@ impl Locked {
                 break;
             }
         }
+        locked.0.learn_devices();
         Ok(locked)
     }
 
@@ -118,6 +118,7 @@ impl HeldOpen {
                 looked => looked?,
             }
         }
+        open.0.learn_devices();
         // There always is one. A `/proc` that hides it (`hidepid`, `ProtectProc`) hides others too.
         Ok((open, if first_seen { hidden } else { Some(1) }))
     }
@@ -200,7 +201,8 @@ fn file_behind(descriptors: BorrowedFd<'_>, name: &CStr) -> io::Result<Option<(u
     match see(descriptors, name, AtFlags::STATX_DONT_SYNC) {
         Ok(seen) => {
             let is_file = FileType::from_raw_mode(seen.stx_mode.into()) == FileType::RegularFile;
-            Ok(is_file.then(|| (device_of(&seen), seen.stx_ino)))
+            // What has no name any more is met by no walk.
+            Ok((is_file && seen.stx_nlink > 0).then(|| (device_of(&seen), seen.stx_ino)))
         }
         Err(error) if is_gone(&error) => Ok(None),
         // The process lets us look, the filesystem does not: a FUSE mount of another user keeps even root
@@ -222,6 +224,8 @@ struct Held {
 struct Table {
     /// An inode number that several filesystems have given out has several owners; there are few.
     by_inode: HashMap<u64, Vec<(u64, Holder)>>,
+    /// Filesystems without a device whose number is the same wherever it is told.
+    plain: HashSet<u64>,
 }
 
 impl Table {
@@ -232,12 +236,20 @@ impl Table {
         }
     }
 
+    fn learn_devices(&mut self) {
+        if !self.by_inode.is_empty() {
+            let mounts = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+            self.plain = mounts.split(|b| *b == b'\n').filter_map(plain_device_in).collect();
+        }
+    }
+
     /// The same btrfs subvolume, overlay or network filesystem has one number here and another in an
-    /// answer of `statx`: where either is anonymous, the inode alone must do.
+    /// answer of `statx`: where either may be such a one, the inode alone must do.
     fn find(&self, device: u64, inode: u64) -> Option<Holder> {
-        let may_be = |held: u64| is_anonymous(held) || is_anonymous(device);
-        let is_it =
-            |held: u64| held == device || (may_be(held) && !has_one_number(held) && !has_one_number(device));
+        let is_plain = |device: u64| self.plain.contains(&device);
+        let may_be =
+            |held: u64| (is_anonymous(held) || is_anonymous(device)) && !is_plain(held) && !is_plain(device);
+        let is_it = |held: u64| held == device || may_be(held);
         self.by_inode.get(&inode)?.iter().find(|(held, _)| is_it(*held)).map(|(_, holder)| *holder)
     }
 }
@@ -247,10 +259,14 @@ fn is_anonymous(device: u64) -> bool {
     device >> 32 == 0
 }
 
-/// Whether a filesystem in memory has this number: such a one has no other.
-fn has_one_number(device: u64) -> bool {
-    let minor = u32::try_from(device).ok();
-    minor.is_some_and(|minor| is_in_memory((0, minor)))
+/// The device of a mount that lies in memory, as a line of `mountinfo` tells it.
+fn plain_device_in(line: &[u8]) -> Option<u64> {
+    const PLAIN: [&[u8]; 3] = [b"tmpfs", b"devtmpfs", b"ramfs"];
+    let mut words = line.split(|b| *b == b' ');
+    let mut device = words.nth(2)?.splitn(2, |b| *b == b':');
+    let (major, minor) = (number(device.next()?, 10)?, number(device.next()?, 10)?);
+    words.find(|word| *word == b"-")?;
+    words.next().filter(|kind| PLAIN.contains(kind)).map(|_| major << 32 | minor)
 }
 
 /// The lock that a line of the table is about, unless somebody only waits for it or it names no file.
@@ -283,6 +299,11 @@ fn mapping_in(line: &[u8]) -> Option<(u64, u64)> {
     let mut words = line.split(|b| *b == b' ').skip(3);
     let place = words.next()?;
     let inode = number(words.next()?, 10).filter(|inode| *inode != 0)?;
+    // Memory that processes share looks like a file, and never had a name.
+    let name = words.find(|word| !word.is_empty()).unwrap_or_default();
+    if line.ends_with(b" (deleted)") && (name.starts_with(b"/memfd:") || name.starts_with(b"/SYSV")) {
+        return None;
+    }
     let mut parts = place.splitn(2, |b| *b == b':');
     let device = parts.next().zip(parts.next()).and_then(|(major, minor)| device(major, minor));
     Some((device.unwrap_or(0), inode))
@@ -389,7 +410,7 @@ mod tests {
     const DISK: u64 = 0xfd << 32 | 1;
     const TABLE: &[u8] = b"1: POSIX  ADVISORY  WRITE 812 fd:01:1234 0 EOF\n\
         1: -> POSIX  ADVISORY  WRITE 813 fd:01:4321 0 EOF\n\
-        2: FLOCK  ADVISORY  READ 99 00:ffffe:42 0 EOF\n\
+        2: FLOCK  ADVISORY  READ 99 00:1b:42 0 EOF\n\
         3: OFDLCK ADVISORY  WRITE -1 fd:01:77 0 9\n\
         4: LEASE  ACTIVE    READ 5 fd:01:78 0 EOF\n\
         5: POSIX  ADVISORY  READ 0 <none>:0 0 EOF\n\
@@ -427,6 +448,19 @@ mod tests {
         assert_eq!(locked.by(DISK, 42), Some(by_process(99)));
         assert_eq!(locked.by(0x2a, 1234), Some(by_process(812)));
         assert_eq!(locked.by(DISK, 80), Some(by_process(6)));
+    }
+
+    #[test]
+    fn what_lies_in_memory_is_told_apart() {
+        let mounts =
+            b"24 29 0:27 / /run rw,nosuid shared:5 - tmpfs tmpfs rw\n25 29 0:42 / /o rw - overlay o rw\n";
+        let plain: Vec<u64> = mounts.split(|b| *b == b'\n').filter_map(plain_device_in).collect();
+        assert_eq!(plain, [0x1b]);
+        let mut locked = table();
+        locked.0.plain = [0x1b, 0x1c].into();
+        assert_eq!(locked.by(0x1b, 42), Some(by_process(99)));
+        assert_eq!((locked.by(0x1c, 42), locked.by(DISK, 42)), (None, None), "another in memory, and a disk");
+        assert_eq!(locked.by(0x2a, 42), Some(by_process(99)), "on an overlay who knows");
     }
 
     #[test]

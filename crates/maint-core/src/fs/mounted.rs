@@ -272,12 +272,6 @@ fn number_of(path: &Path) -> Option<u64> {
     found.file_type().is_block_device().then(|| found.rdev())
 }
 
-/// Whether a device, by major and minor number, is one of a filesystem that lies in memory.
-pub(super) fn is_in_memory(device: (u32, u32)) -> bool {
-    let table = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
-    mounts_in(&table).any(|mount| mount.device == device && matches!(mount.kind.as_str(), "tmpfs" | "ramfs"))
-}
-
 fn mounts_in(table: &[u8]) -> impl Iterator<Item = Mount> {
     table.split(|b| *b == b'\n').filter_map(mount_in)
 }
