@@ -246,10 +246,8 @@ impl Table {
     /// The same btrfs subvolume, overlay or network filesystem has one number here and another in an
     /// answer of `statx`: where either may be such a one, the inode alone must do.
     fn find(&self, device: u64, inode: u64) -> Option<Holder> {
-        let is_plain = |device: u64| self.plain.contains(&device);
-        let may_be =
-            |held: u64| (is_anonymous(held) || is_anonymous(device)) && !is_plain(held) && !is_plain(device);
-        let is_it = |held: u64| held == device || may_be(held);
+        let is_vague = |device: u64| is_anonymous(device) && !self.plain.contains(&device);
+        let is_it = |held: u64| held == device || is_vague(held) || is_vague(device);
         self.by_inode.get(&inode)?.iter().find(|(held, _)| is_it(*held)).map(|(_, holder)| *holder)
     }
 }
