@@ -3,7 +3,7 @@
 use crate::{
     bundle::NameTemplate,
     entry::Look,
-    fs::{Folder, HeldOpen, HeldOpenError, Locked},
+    fs::{Folder, HeldOpen, HeldOpenError, Locked, Root},
     retention::Kept,
 };
 use std::{
@@ -49,16 +49,16 @@ pub enum UseError {
 }
 
 impl Spare {
-    /// Looks at what other processes hold now.
-    pub fn look(&self) -> Result<InUse, UseError> {
-        let locked = if self.locked { Some(Locked::now().map_err(UseError::Locks)?) } else { None };
+    /// Looks at what other processes hold now below a root.
+    pub fn look(&self, root: &Root) -> Result<InUse, UseError> {
+        let locked = if self.locked { Some(Locked::below(root).map_err(UseError::Locks)?) } else { None };
         let open = if self.held_open { Some(HeldOpen::now()?) } else { None };
         Ok(InUse { locked, open })
     }
 
     /// The same, and what is held open as far as that can be seen.
-    pub fn look_as_far_as_visible(&self) -> Result<InUse, UseError> {
-        let known = Self { held_open: false, ..self.clone() }.look()?;
+    pub fn look_as_far_as_visible(&self, root: &Root) -> Result<InUse, UseError> {
+        let known = Self { held_open: false, ..self.clone() }.look(root)?;
         let (open, _) = HeldOpen::as_far_as_visible()?;
         Ok(InUse { open: Some(open), ..known })
     }

@@ -329,12 +329,12 @@ impl<'a> Job<'a> {
     fn look_who_uses(&self, done: &mut Target) -> Result<InUse, Ended> {
         if self.asked().is_some() && !self.section.spare.held_open {
             // What others hold open frees nothing when it goes; what cannot be seen of it shows afterwards.
-            match self.section.spare.look_as_far_as_visible() {
+            match self.section.spare.look_as_far_as_visible(&self.root) {
                 Err(UseError::Open(error)) => log::info!("{}: {}", done.name, chain(&error)),
                 looked => return looked.map_err(|error| cannot_see(done, &error)),
             }
         }
-        self.section.spare.look().map_err(|error| cannot_see(done, &error))
+        self.section.spare.look(&self.root).map_err(|error| cannot_see(done, &error))
     }
 
     fn scope<'s>(&'s self, stop: &'s (dyn Fn() -> bool + Sync)) -> Scope<'s> {

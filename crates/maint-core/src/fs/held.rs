@@ -3,7 +3,7 @@
 //! Both are tables of one moment, read from `/proc` and never by trying: to try a lock is to take it.
 
 use super::{
-    FsError,
+    FsError, Root,
     folder::{device_of, see},
 };
 use rustix::{
@@ -27,7 +27,11 @@ pub struct Holder {
 
 /// The locks of all other processes at one moment.
 #[derive(Debug, Default)]
-pub struct Locked(Table);
+pub struct Locked {
+    table: Table,
+    /// The number that files below the root have, and the one that their locks are told with.
+    alias: Option<(u64, u64)>,
+}
 
 /// The files that other processes had open or mapped at one moment.
 #[derive(Debug, Default)]
@@ -54,8 +58,12 @@ const LARGEST_PIECE: usize = 64 << 10;
 const MOST_LOOKS: usize = 16;
 
 impl Locked {
-    /// Reads the kernel's table, without the locks of this process.
-    pub fn now() -> io::Result<Self> {
+    /// Reads the kernel's table, without the locks of this process, to ask about what lies below a root.
+    pub fn below(root: &Root) -> io::Result<Self> {
+        Ok(Self { alias: root.lock_device().map(|told| (root.top().device(), told)), ..Self::now()? })
+    }
+
+    fn now() -> io::Result<Self> {
         let own = own_pid()?;
         let mut locked = Self::default();
         let (mut text, mut pieces) = read_pieces("/proc/locks")?;
@@ -73,24 +81,27 @@ impl Locked {
                 break;
             }
         }
-        locked.0.learn_devices();
+        locked.table.learn_devices();
         Ok(locked)
     }
 
     /// Whether no other process holds a lock.
     pub fn is_empty(&self) -> bool {
-        self.0.by_inode.is_empty()
+        self.table.by_inode.is_empty()
     }
 
     /// Who holds a lock on this file.
     pub fn by(&self, device: u64, inode: u64) -> Option<Holder> {
-        self.0.find(device, inode)
+        match self.alias {
+            Some((seen, told)) if seen == device => self.table.find_exactly(told, inode),
+            _ => self.table.find(device, inode),
+        }
     }
 
     fn read(&mut self, text: &[u8], own: u32) {
         for lock in text.split(|b| *b == b'\n').filter_map(lock_in) {
             if lock.holder.pid != Some(own) {
-                self.0.add(lock);
+                self.table.add(lock);
             }
         }
     }
@@ -249,6 +260,10 @@ impl Table {
         let is_vague = |device: u64| is_anonymous(device) && !self.plain.contains(&device);
         let is_it = |held: u64| held == device || is_vague(held) || is_vague(device);
         self.by_inode.get(&inode)?.iter().find(|(held, _)| is_it(*held)).map(|(_, holder)| *holder)
+    }
+
+    fn find_exactly(&self, device: u64, inode: u64) -> Option<Holder> {
+        self.by_inode.get(&inode)?.iter().find(|(held, _)| *held == device).map(|(_, holder)| *holder)
     }
 }
 
@@ -455,7 +470,7 @@ mod tests {
         let plain: Vec<u64> = mounts.split(|b| *b == b'\n').filter_map(plain_device_in).collect();
         assert_eq!(plain, [0x1b]);
         let mut locked = table();
-        locked.0.plain = [0x1b, 0x1c].into();
+        locked.table.plain = [0x1b, 0x1c].into();
         assert_eq!(locked.by(0x1b, 42), Some(by_process(99)));
         assert_eq!((locked.by(0x1c, 42), locked.by(DISK, 42)), (None, None), "another in memory, and a disk");
         assert_eq!(locked.by(0x2a, 42), Some(by_process(99)), "on an overlay who knows");

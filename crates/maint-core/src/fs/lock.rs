@@ -125,7 +125,7 @@ impl Lock {
     /// number is not visible here.
     pub fn holder(root: &Root) -> io::Result<Option<u32>> {
         let top = root.top();
-        Ok(Locked::now()?.by(top.device(), top.inode()).and_then(|holder| holder.pid))
+        Ok(Locked::below(root)?.by(top.device(), top.inode()).and_then(|holder| holder.pid))
     }
 
     /// Notes a folder that is about to lose something.

@@ -89,6 +89,11 @@ impl Mount {
         Self::holding(root.top().handle())
     }
 
+    /// The number of the device that the kernel keeps it under: major and minor.
+    pub fn device(&self) -> (u32, u32) {
+        self.device
+    }
+
     /// Whether both are mounts of one filesystem.
     pub fn is_of_same_filesystem(&self, other: &Self) -> bool {
         self.device == other.device

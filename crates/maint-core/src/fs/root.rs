@@ -1,7 +1,7 @@
 //! A target's root: opened once, with every step of the way checked.
 
 use super::{
-    Folder, FsError,
+    Folder, FsError, Mount,
     folder::{device_of, quietly, see},
 };
 use crate::text::shown_path;
@@ -20,6 +20,7 @@ use std::{
         unix::ffi::{OsStrExt as _, OsStringExt as _},
     },
     path::{Component, Path, PathBuf},
+    sync::OnceLock,
 };
 
 /// An open root and the path it was opened by.
@@ -28,6 +29,7 @@ pub struct Root {
     path: PathBuf,
     top: Folder,
     way: Way,
+    lock_device: OnceLock<Option<u64>>,
 }
 
 /// The folders on the way to one, from `/` on, that one included, and their names in those above.
@@ -143,7 +145,7 @@ impl Root {
         // `.` of a handle is the very folder that was checked.
         let handle = quietly(|flags| openat(&here, c".", flags, Mode::empty())).map_err(failed)?;
         let top = Folder::new(handle, Vec::new()).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), top, way })
+        Ok(Self { path: path.to_owned(), top, way, lock_device: OnceLock::new() })
     }
 
     /// Makes the folder at a path, if the one above it is there and may hold it, and opens it.
@@ -161,6 +163,16 @@ impl Root {
             Ok(()) | Err(nix::errno::Errno::EEXIST) => Self::open(path, borders),
             Err(errno) => Err(FsError { operation: "make", path: shown, source: errno.into() }.into()),
         }
+    }
+
+    /// The number with which the kernel tells locks on files below it, where that is not their own: btrfs
+    /// numbers each subvolume, and locks by the whole.
+    pub(super) fn lock_device(&self) -> Option<u64> {
+        *self.lock_device.get_or_init(|| {
+            let mount = Mount::of(self).ok().filter(|mount| mount.kind == "btrfs")?;
+            let (major, minor) = mount.device();
+            Some(u64::from(major) << 32 | u64::from(minor))
+        })
     }
 
     /// The path it was opened by.

@@ -427,7 +427,7 @@ impl Actor<'_> {
             Act::Remove { leave: Leave::Archive(archive), .. } => {
                 if self.may_go(batch, bytes) {
                     archive
-                        .add(hand, folder, batch, around, self.what.scope.spare)
+                        .add(hand, folder, batch, around, &self.what.scope)
                         .unwrap_or_else(|halt| self.halt(hand, halt));
                 }
                 0
@@ -501,7 +501,7 @@ impl Actor<'_> {
 
     /// Refreshes what the hand knows of what others use.
     pub(super) fn look_who_uses(&self, hand: &mut Hand) -> Result<(), Halt> {
-        hand.in_use = self.what.scope.spare.look()?;
+        hand.in_use = self.what.scope.spare.look(self.what.scope.root)?;
         Ok(())
     }
 }

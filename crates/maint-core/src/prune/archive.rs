@@ -4,7 +4,7 @@
 //! The archive itself is the list of what went into it, so memory does not grow with it.
 
 use super::{
-    Batch, Doomed,
+    Batch, Doomed, Scope,
     act::{Actor, Around, Halt, Hand, in_use},
     fold_up,
 };
@@ -13,7 +13,6 @@ use crate::{
     entry::{Kind, Look},
     fs::{ArchivePlace, Folder, FsError, Root, Warrant, attributes, have_same_content},
     retention::Condemned,
-    spare::Spare,
     text::joined,
 };
 use std::{
@@ -71,9 +70,10 @@ impl Archive {
         folder: &Folder,
         batch: &Batch<'_>,
         around: Around<'_>,
-        spare: &Spare,
+        scope: &Scope<'_>,
     ) -> Result<(), Halt> {
-        hand.in_use = spare.look()?;
+        let spare = scope.spare;
+        hand.in_use = spare.look(scope.root)?;
         let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         for bundle in batch.files.split_inclusive(|doomed| doomed.leads) {
             if let Some(why) = in_use(&hand.in_use, spare, folder, bundle, around) {
