@@ -19,9 +19,9 @@ pub use space::{Space, fill};
 pub use tool::{Done, Tool, json_lines};
 pub use tree::{Tree, age_of, claimed, days, hours, now, set_age};
 
-/// Nobody else of this program is at work while this is held. A filesystem in memory, or one that copies
-/// on write, has no device to tell its files from others: what is locked or held open there is known by its
-/// inode alone, and two runs at once would spare each what only the other uses.
+/// Nobody else of this program is at work while this is held. What is locked or held open on btrfs, or on a
+/// mount that has just been taken away, is known by its inode alone: two runs at once would spare each what
+/// only the other uses.
 pub fn alone() -> std::sync::MutexGuard<'static, ()> {
     static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
     ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)

@@ -17,20 +17,18 @@ impl Mounted {
         mount(&["-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs"], at)
     }
 
-    /// The same, whose files have inodes that few others have. In memory a file that somebody locks or
-    /// holds open is known by its inode alone, and low numbers are given out by everybody.
+    /// The same, whose files have inodes that few others have.
     pub fn memory(at: &Path, kib: usize) -> Self {
         let mounted = Self::tmpfs(at, kib);
-        let burnt = at.join("inode");
-        (0..20_000).for_each(|_| {
-            std::fs::write(&burnt, "").and_then(|()| std::fs::remove_file(&burnt)).unwrap();
-        });
+        burn_inodes(at);
         mounted
     }
 
     /// A tmpfs with so many inodes.
     pub fn with_inodes(at: &Path, inodes: usize) -> Self {
-        mount(&["-t", "tmpfs", "-o", &format!("nr_inodes={inodes}"), "tmpfs"], at)
+        let mounted = mount(&["-t", "tmpfs", "-o", &format!("nr_inodes={inodes}"), "tmpfs"], at);
+        burn_inodes(at);
+        mounted
     }
 
     /// Whatever `mount` makes of these words.
@@ -55,7 +53,11 @@ impl Mounted {
 
     /// A fresh filesystem of another kind, as `mkfs.KIND` makes it.
     pub fn of_kind(kind: &str, at: &Path, mib: u64) -> Self {
-        Self::made(kind, &["-f"], at, mib)
+        let mounted = Self::made(kind, &["-f"], at, mib);
+        if kind == "btrfs" {
+            burn_inodes(at);
+        }
+        mounted
     }
 
     fn made(kind: &str, options: &[&str], at: &Path, mib: u64) -> Self {
@@ -89,6 +91,15 @@ impl Mounted {
     }
 }
 
+/// What is in use on some filesystems is known by its inode alone, and low numbers are given out by
+/// everybody, other runs of the tests among them.
+fn burn_inodes(at: &Path) {
+    let burnt = at.join("inode");
+    for _ in 0..1000 + std::process::id() % 3000 {
+        std::fs::write(&burnt, "").and_then(|()| std::fs::remove_file(&burnt)).unwrap();
+    }
+}
+
 fn mount(how: &[&str], at: &Path) -> Mounted {
     std::fs::create_dir_all(at).unwrap();
     run(Command::new("mount").args(how).arg(at));
@@ -102,6 +113,7 @@ fn run(command: &mut Command) {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.at).status();
+        // It may have been taken away before.
+        let _ = Command::new("umount").arg("-l").arg(&self.at).stderr(Stdio::null()).status();
     }
 }
