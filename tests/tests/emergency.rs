@@ -894,3 +894,145 @@ fn an_owner_rescues_by_the_system_configuration_too() {
     assert_eq!(host.pages("disk"), 900, "{}{}", done.stdout, done.stderr);
     assert!(matches!(done.code, Some(0 | 1)), "{}{}", done.stdout, done.stderr);
 }
+
+/// A small volume with two sections, the first worth less, and 30 files of a MiB in each, the oldest first.
+fn two_sections(more: &str, first: &str, until: &str) -> (Scratch, Mounted, Tree, Tree, PathBuf) {
+    let scratch = Scratch::new();
+    let disk = Mounted::ext4(&scratch.folder("disk"), 96);
+    let fill = |name: &str| {
+        let tree = Tree::at(&disk.at().join(name));
+        (0..30).fold(tree, |tree, n| tree.sized(format!("f{n:02}"), days(30) - n * 3600, 1 << 20))
+    };
+    let (low, high) = (fill("low"), fill("high"));
+    // It is filled to about 70 %.
+    let at = if until > "60%" { "95%" } else { "60%" };
+    let config = scratch.config(&format!(
+        "[volume.disk]\npath = {:?}\nemergency = {{ at = '{at}', until = '{until}' }}\n{more}{}{}",
+        disk.at(),
+        low.section(
+            "low",
+            &format!("max-age = '1y'\nemergency = {{ keep-newest = 2 }}\npriority = 1\n{first}")
+        ),
+        high.section("high", "max-age = '1y'\nemergency = { keep-newest = 2 }\npriority = 9\n"),
+    ));
+    (scratch, disk, low, high, config)
+}
+
+#[test]
+fn a_limit_keeps_the_order_and_spends_nothing_of_more_worth() {
+    let (_scratch, _disk, low, high, config) = two_sections("", "", "20%");
+    let listed = Tool::prune(&config).args("--emergency --limit 5 --list").run().stdout;
+    let done = Tool::prune(&config).args("--emergency --limit 5 --json").exits(2).json();
+    assert_eq!(low.names().first().map(String::as_str), Some("f05"), "the five oldest went");
+    assert_eq!((low.names().len(), high.names().len()), (25, 30));
+    assert_eq!(listed.lines().filter(|line| line.contains("/low/")).count(), 5);
+    assert!(done["volumes"][0]["notes"].to_string().contains("--limit ended this"), "{done}");
+}
+
+#[test]
+fn an_archive_elsewhere_takes_all_rounds() {
+    let scratch = Scratch::new();
+    let there = Mounted::ext4(&scratch.folder("there"), 64);
+    let then = format!("then = {{ archive-to = {:?} }}\n", there.at().join("archive"));
+    let (_own, _disk, low, high, config) = two_sections("", &then, "50%");
+    Tool::prune(&config).arg("--emergency").exits(0);
+    assert!((5..30).contains(&low.names().len()) && high.names().len() == 30, "{:?}", low.names());
+}
+
+#[test]
+fn another_volume_is_not_filled_to_rescue_one() {
+    let scratch = Scratch::new();
+    let there = Mounted::ext4(&scratch.folder("there"), 24);
+    let then = format!("then = {{ move-to = {:?} }}\n", there.at().join("moved"));
+    let more =
+        format!("[volume.there]\npath = {:?}\nemergency = {{ at = '60%', until = '50%' }}\n", there.at());
+    let (_own, _disk, low, high, config) = two_sections(&more, &then, "30%");
+    let done = Tool::prune(&config).args("--emergency disk low high --json").run();
+    let done =
+        if done.code == Some(3) { Tool::prune(&config).args("--emergency --json").run() } else { done };
+    done.says("there is no room where its files would go");
+    assert!(Space::of(there.at()).is_below(56, 0), "{:?}", Space::of(there.at()));
+    assert!(
+        low.names().len() > 2 && high.names().len() < 30,
+        "what cannot go elsewhere stays, the next goes"
+    );
+}
+
+#[test]
+fn a_ballast_that_is_too_large_by_now_costs_no_file() {
+    let (_scratch, disk, low, high, config) = two_sections("", "", "90%");
+    let text = fs::read_to_string(&config).unwrap();
+    let with = |ballast: &str| {
+        fs::write(&config, text.replace("until = '90%' }\n", &format!("until = '90%' }}\n{ballast}\n")))
+            .unwrap();
+    };
+    with("ballast = '12MiB'");
+    Tool::prune(&config).exits(0);
+    let full = Space::of(disk.at());
+    with("");
+    Tool::prune(&config).args("--emergency --until-usage 75%").exits(0);
+    assert!(Space::of(disk.at()).used + (11 << 20) < full.used);
+    assert_eq!((low.names().len(), high.names().len()), (30, 30), "what was held back was enough");
+}
+
+#[test]
+fn a_mark_beyond_the_disk_costs_nothing() {
+    let (_scratch, _disk, low, high, config) = two_sections("", "", "20%");
+    Tool::prune(&config)
+        .args("--until-free 10TiB")
+        .exits(2)
+        .says("more than there is on it: nothing was done");
+    assert_eq!((low.names().len(), high.names().len()), (30, 30));
+}
+
+#[test]
+fn one_filesystem_under_two_names_is_rescued_once() {
+    let (scratch, disk, low, _high, config) = two_sections("", "", "30%");
+    let bound = Mounted::bind(disk.at(), &scratch.folder("bound"));
+    let text = fs::read_to_string(&config)
+        .unwrap()
+        .replace("at = '60%', until = '30%'", "at = '99%', until = '98%'");
+    let more = format!("[volume.b]\npath = {:?}\nemergency = {{ at = '50%', until = '40%' }}\n", bound.at());
+    fs::write(&config, text + &more).unwrap();
+    Tool::prune(&config).arg("--emergency").exits(0).says("are one filesystem");
+    assert!(low.names().len() < 30 && Space::of(disk.at()).is_below(40, 0));
+}
+
+#[test]
+fn a_volume_that_goes_away_takes_nothing_on_the_disk_below_with_it() {
+    let scratch = Scratch::new();
+    let at = scratch.folder("disk");
+    let below = (0..20).fold(Tree::at(&at.join("low")), |tree, n| tree.file(format!("below{n}"), days(30)));
+    let disk = Mounted::ext4(&at, 96);
+    let low = (0..4000).fold(Tree::at(&at.join("low")), |tree, n| {
+        tree.sized(format!("d{}/f{n:04}", n % 40), days(30) - n, 16 << 10)
+    });
+    let config = scratch.config(&format!(
+        "[volume.disk]\npath = {at:?}\nemergency = {{ at = '40%', until = '10%' }}\n{}",
+        low.section("low", "max-age = '1y'\nemergency = { keep-newest = 2 }")
+    ));
+    let mut child = Tool::prune(&config).arg("--emergency").start();
+    while low.has("d0/f0000") {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    disk.unmount();
+    let code = child.wait().unwrap().code();
+    assert_eq!(below.names().len(), 20, "nothing below went; exit {code:?}");
+    assert_ne!(code, Some(0));
+}
+
+#[test]
+fn what_is_large_elsewhere_is_never_a_target_or_the_ballast() {
+    let (scratch, disk, _low, _high, config) = two_sections("", "", "82%");
+    let text = fs::read_to_string(&config).unwrap();
+    let bound = Mounted::bind(&disk.at().join("low"), &scratch.folder("bound-low"));
+    let low = disk.at().join("low").display().to_string();
+    let text = text.replace(&format!("path = \"{low}\""), &format!("path = {:?}", bound.at()));
+    fs::write(&config, text.replace("until = '82%' }\n", "until = '82%' }\nballast = '8MiB'\n")).unwrap();
+    fs::write(disk.at().join("other"), vec![1; 4 << 20]).unwrap();
+    Tool::prune(&config).exits(0);
+    let done = Tool::prune(&config).args("--until-usage 5% -n").run();
+    done.says("large and of no target: ").says("/other");
+    let told = done.stdout.lines().find(|line| line.contains("large and of no target")).unwrap();
+    assert!(!told.contains(".maint") && !told.contains("/low"), "{told}");
+}

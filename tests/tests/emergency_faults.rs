@@ -401,7 +401,7 @@ fn where_removing_needs_room_a_file_with_one_name_is_emptied_first() {
         let tool = Tool::wrapped("prune-images", &strace).arg("-c").arg(&config);
         let done = tool.args("--until-usage 60% --workers 1 --json a").run();
         let calls = fs::read_to_string(&trace).unwrap();
-        let emptied = format!("ftruncate(7<{}>, 0) = 0", tree.path("f").display());
+        let emptied = format!("<{}>, 0) = 0", tree.path("f").display());
         let emptied = calls.split_once(&emptied).is_some_and(|(_, after)| after.contains("\"f\", 0) = 0"));
         if links == 1 {
             assert!(emptied && !tree.has("f"), "{calls}");
@@ -550,7 +550,7 @@ fn an_emergency_run_takes_nothing_from_another() {
     let begun = Instant::now();
     let second = slow.rescue().run();
     assert!(begun.elapsed() < Duration::from_secs(3), "it does not wait: {:?}", begun.elapsed());
-    second.says("that is an emergency run too");
+    second.says("it will tell what becomes of this volume");
     assert_eq!(second.code, Some(75), "the first one tells whether the mark was reached: {}", second.stdout);
     assert_eq!(first.code(), Some(0));
     assert!(Space::of(slow.disk.at()).is_below(50, 0));

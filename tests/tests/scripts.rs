@@ -152,8 +152,10 @@ fn programs_are_found_beside_it_or_in_the_path() {
         assert_eq!(run(command), (0, "beside\n".to_owned(), String::new()));
     }
     let mut command = Command::new("/bin/sh");
-    command.arg("quick-cleanup").env_clear().current_dir(&bin);
-    assert_eq!(run(command).1, "beside\n");
+    // Where nobody says where it lies, what lies where one happens to stand is nothing to run.
+    let path = format!("{}:/usr/bin:/bin", elsewhere.display());
+    command.arg("quick-cleanup").env_clear().env("PATH", path).current_dir(&bin);
+    assert_eq!(run(command).1, "elsewhere\n");
 }
 
 /// A full disk with something for either program.

@@ -53,6 +53,13 @@ impl Mark {
             || self.inodes.is_some_and(|share| share.is_reached_by(inodes.used, inodes.whole()))
     }
 
+    /// How many bytes may still be written before a part of this is exceeded.
+    pub fn room(&self, usage: &Usage) -> u64 {
+        let by_share = self.used.map_or(u64::MAX, |share| share.of(usage.whole()).saturating_sub(usage.used));
+        let by_size = self.free.map_or(u64::MAX, |size| usage.available.saturating_sub(size.bytes()));
+        by_share.min(by_size).min(usage.available)
+    }
+
     /// What must come free until no part is exceeded.
     pub fn need(&self, usage: &Usage) -> Need {
         self.need_with(usage, Need::default())
@@ -154,6 +161,7 @@ fn mul_div(number: u64, by: u64, of: u64) -> u64 {
 #[derive(Debug, Clone)]
 pub struct Spending {
     need: Need,
+    most: u64,
     oldest: BinaryHeap<Item>,
     spent: Sum,
     linked: HashMap<u64, Linked>,
@@ -218,9 +226,16 @@ impl Sum {
 }
 
 impl Spending {
-    /// Nothing has been seen yet.
-    pub fn new(need: Need) -> Self {
-        Self { need, oldest: BinaryHeap::new(), spent: Sum::default(), linked: HashMap::new(), useless: 0 }
+    /// Nothing has been seen yet; no more files go than `most`.
+    pub fn new(need: Need, most: Option<u64>) -> Self {
+        Self {
+            need,
+            most: most.unwrap_or(u64::MAX),
+            oldest: BinaryHeap::new(),
+            spent: Sum::default(),
+            linked: HashMap::new(),
+            useless: 0,
+        }
     }
 
     /// Notes what is condemned and goes together.
@@ -251,7 +266,8 @@ impl Spending {
         self.spent.add(item.sum);
         self.oldest.push(item);
         while let Some(newest) = self.oldest.peek()
-            && self.need.after(self.spent.without(newest.sum).frees()).is_met()
+            && (self.spent.files > self.most
+                || self.need.after(self.spent.without(newest.sum).frees()).is_met())
         {
             self.spent = self.spent.without(newest.sum);
             self.oldest.pop();
@@ -368,7 +384,7 @@ mod tests {
     }
 
     fn spend(need: Need, looks: &[Look]) -> (Spent, Vec<Option<Kept>>) {
-        let mut spending = Spending::new(need);
+        let mut spending = Spending::new(need, None);
         for (n, look) in looks.iter().enumerate() {
             with(&n.to_string(), look, |subject| spending.add(subject, [look].into_iter()));
         }
@@ -482,7 +498,7 @@ mod tests {
         #[test]
         fn two_workers_see_what_one_sees(files in proptest::collection::vec((0..50_i64, 0..9_u64), 0..60), bytes in 0..200_u64) {
             let need = Need { bytes, inodes: 0 };
-            let mut hands = [Spending::new(need), Spending::new(need), Spending::new(need)];
+            let mut hands = [Spending::new(need, None), Spending::new(need, None), Spending::new(need, None)];
             for (n, (at, size)) in (0..).zip(&files) {
                 let look = look(*at, n, 1, *size);
                 for hand in [usize::try_from(n % 2).unwrap(), 2] {

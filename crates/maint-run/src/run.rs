@@ -344,16 +344,25 @@ impl Run {
 
     /// Makes sure that no other run of this tool is at work, waiting as long as the caller allows.
     pub fn work_alone(&self, wait: Option<Span>) -> Result<Alone, String> {
+        self.wait_alone(self.tool, wait)
+    }
+
+    fn wait_alone(&self, what: &str, wait: Option<Span>) -> Result<Alone, String> {
         self.make_runtime_folder();
         let until = Instant::now() + Duration::from_secs(wait.map_or(0, Span::seconds));
         loop {
-            match Alone::take(self.tool, &self.places.runtime, &self.who()) {
+            match Alone::take(what, &self.places.runtime, &self.who()) {
                 Err(_) if Instant::now() < until && !signals::asked_to_stop() => {
                     std::thread::sleep(BETWEEN_TRIES)
                 }
                 answer => return answer,
             }
         }
+    }
+
+    /// Makes sure that no other emergency is at work on a filesystem, waiting as long as the caller allows.
+    pub fn rescue_alone(&self, filesystem: &str, wait: Option<Span>) -> Result<Alone, String> {
+        self.wait_alone(&format!("emergency-{filesystem}"), wait)
     }
 
     fn make_runtime_folder(&self) {

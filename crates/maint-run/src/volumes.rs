@@ -68,6 +68,11 @@ impl Marked {
                 rescue.need = rescue.until.need(&usage);
                 let is_reached = rescue.at.is_none_or(|at| at.is_reached_by(&usage));
                 rescue.acted = is_reached && !rescue.need.is_met();
+                if rescue.need.bytes > usage.used {
+                    rescue.acted = false;
+                    let why = format!("{} is more than there is on it: nothing was done", rescue.until);
+                    rescue.note(Status::Critical, why);
+                }
             }
             Err(error) => {
                 rescue.note(Status::Critical, format!("it cannot be told how full it is: {error}"));
@@ -94,13 +99,40 @@ pub fn marked(run: &Run, until: Option<Mark>, dry_run: bool) -> Result<Vec<Marke
             }
         })
     });
-    let all: Vec<Marked> = all.collect();
+    let all = one_each(all.collect());
     if all.is_empty() && until.is_none() {
         return Err(UsageError::new(
             "no [volume.NAME] says when an emergency begins and ends: add emergency = { at = \"95%\", until = \"85%\" } to one, or give --until-usage or --until-free",
         ));
     }
     Ok(all)
+}
+
+/// Of volumes that are one filesystem the one in greater need.
+fn one_each(all: Vec<Marked>) -> Vec<Marked> {
+    let mut each: Vec<Marked> = Vec::new();
+    for marked in all {
+        let same = each.iter_mut().find(|other| {
+            let both = other.mount.as_ref().zip(marked.mount.as_ref());
+            both.is_some_and(|(its, mine)| its.is_of_same_filesystem(mine))
+        });
+        let Some(other) = same else {
+            each.push(marked);
+            continue;
+        };
+        let need = |marked: &Marked| if marked.rescue.acted { marked.rescue.need } else { Need::default() };
+        let ballast = other.ballast.max(marked.ballast);
+        let (name, its) = (marked.rescue.volume.clone(), other.rescue.volume.clone());
+        if need(&marked).bytes.max(need(&marked).inodes) > need(other).bytes.max(need(other).inodes) {
+            *other = marked;
+        }
+        other.ballast = ballast;
+        other
+            .rescue
+            .notes
+            .push(format!("{its} and {name} are one filesystem: the one in greater need counts"));
+    }
+    each
 }
 
 /// Holds back what each volume is to hold back, where there is room, and gives up what none is to hold back
@@ -119,6 +151,25 @@ pub fn tend_ballast(run: &Run) {
             Err(error) => log::warn!("{name}: no ballast: {error}"),
         }
     }
+}
+
+/// How much space is held back on a volume.
+pub fn held_back(mount: &Mount) -> u64 {
+    let ballast = Ballast::find(&mount.point).ok().flatten();
+    ballast.and_then(|ballast| ballast.size().ok()).unwrap_or(0)
+}
+
+/// How many bytes a folder on another volume can take, below the mark of that volume if it has one; none
+/// where it cannot be told.
+pub fn room_at(run: &Run, to: &Path) -> Option<u64> {
+    let there = to.ancestors().find(|path| path.exists())?;
+    let mount = Mount::holding_path(there).ok()?;
+    let usage = Usage::of_mount(&mount).ok()?;
+    let marks = run.volumes().find_map(|(name, volume)| {
+        let marks = volume.emergency?;
+        mounted(name, volume).is_ok_and(|its| its.is_of_same_filesystem(&mount)).then_some(marks)
+    });
+    Some(marks.map_or(usage.available, |marks| marks.until().room(&usage)))
 }
 
 /// Gives the ballast of a volume up; answers what that frees.

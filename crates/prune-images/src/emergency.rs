@@ -77,7 +77,17 @@ pub(crate) fn run(
             continue;
         };
         let own = run.will_write_on(&mount, here.len());
-        let ladder = Ladder { run, orders, mount, ballast, own, in_vain: 0, rescue, targets: Vec::new() };
+        let (major, minor) = mount.device();
+        let alone = (rescue.acted && !dry_run)
+            .then(|| run.rescue_alone(&format!("{major}-{minor}"), args.changing.lock_wait));
+        if let Some(Err(why)) = &alone {
+            let mut rescue = rescue;
+            rescue.note(Status::Busy, format!("{why}; it will tell what becomes of this volume"));
+            run.record_rescue(rescue);
+            continue;
+        }
+        let ladder =
+            Ladder { run, orders, mount, ballast, own, in_vain: 0, ends: None, rescue, targets: Vec::new() };
         let (rescue, targets) = ladder.climb(here);
         run.record_rescue(rescue);
         for target in targets {
@@ -146,6 +156,8 @@ struct Ladder<'a> {
     ballast: Option<ByteSize>,
     /// What this run itself will still write there.
     own: Need,
+    /// Why nothing of more worth is spent any more.
+    ends: Option<&'static str>,
     /// What went, and of which nothing came free.
     in_vain: u64,
     rescue: Rescue,
@@ -189,7 +201,7 @@ impl Ladder<'_> {
 
     /// What would be spent.
     fn show(&mut self, places: Vec<Place>) {
-        let mut need = self.rescue.need;
+        let mut need = self.need_at(&self.rescue.before.without(self.unowed()), 0);
         let (mut files, mut each) = (0, Duration::ZERO);
         for place in places {
             if need.is_met() {
@@ -199,7 +211,15 @@ impl Ladder<'_> {
             let Some(target) = self.in_emergency(&place) else { continue };
             let begun = Instant::now();
             let most = self.orders.args.removing.limit;
-            let asked = Asked { need, most, no_room: false, go_on: &|_, _| true };
+            let need_here = self.cut_to_room(&target, need);
+            let asked = Asked {
+                need: need_here,
+                most,
+                no_room: false,
+                round: 0,
+                mount: &self.mount,
+                go_on: &|_, _| true,
+            };
             let (done, offer) = target::spend(self.run, self.orders, &target, &asked);
             let scanned = u32::try_from(done.counts.get(Counter::FilesScanned)).unwrap_or(u32::MAX);
             each = each.max(begun.elapsed() / scanned.max(1));
@@ -210,7 +230,8 @@ impl Ladder<'_> {
             self.targets.push(done);
         }
         let freed = self.rescue.freed();
-        self.rescue.after = self.rescue.before.without(freed.bytes).without_inodes(freed.inodes);
+        let before = self.rescue.before.without(self.unowed());
+        self.rescue.after = before.without(freed.bytes).without_inodes(freed.inodes);
         self.rescue.takes = Some(estimate(files, each));
         if !self.rescue.is_reached() {
             let missing = need_in_words(self.rescue.until.need(&self.rescue.after));
@@ -223,11 +244,12 @@ impl Ladder<'_> {
     /// The space that is held back comes first: it costs no data. It is on loan: the mark must be reached
     /// with it back in its place.
     fn give_up_ballast(&mut self) -> u64 {
+        let owed = self.owed();
         match volumes::give_up(&self.mount) {
             Ok(0) => 0,
             Ok(freed) => {
                 log::info!("{}: the ballast gives {}", self.rescue.volume, ByteSize::from_bytes(freed));
-                freed
+                freed.min(owed)
             }
             Err(error) => {
                 if self.ballast.is_some() {
@@ -236,6 +258,24 @@ impl Ladder<'_> {
                 0
             }
         }
+    }
+
+    /// How much of what is held back must be held back again.
+    fn owed(&self) -> u64 {
+        let held = volumes::held_back(&self.mount);
+        held.min(self.ballast.map_or(0, ByteSize::bytes))
+    }
+
+    /// How much of it need not be: the configuration asks for less by now.
+    fn unowed(&self) -> u64 {
+        volumes::held_back(&self.mount).saturating_sub(self.owed())
+    }
+
+    /// No more than another volume can take of it, where files go there, and stay below its own mark.
+    fn cut_to_room(&self, target: &Named<FilesSection>, need: Need) -> Need {
+        let Some(to) = target.value.destination() else { return need };
+        let room = volumes::room_at(self.run, &to).unwrap_or(u64::MAX);
+        Need { bytes: need.bytes.min(room), inodes: if room == 0 { 0 } else { need.inodes } }
     }
 
     fn tend_ballast(&mut self) {
@@ -251,7 +291,7 @@ impl Ladder<'_> {
 
     fn spend(&mut self, places: Vec<Place>, loan: u64) {
         for place in places {
-            if signals::asked_to_stop() || self.need(loan).is_met() {
+            if signals::asked_to_stop() || self.ends.is_some() || self.need(loan).is_met() {
                 // What stays is told too.
                 self.rescue.rungs.extend(untouched(&place));
                 continue;
@@ -285,6 +325,12 @@ impl Ladder<'_> {
             if need.is_met() || signals::asked_to_stop() {
                 break;
             }
+            let need = self.cut_to_room(target, need);
+            if need.is_met() {
+                let why = "there is no room where its files would go: they stay";
+                self.rescue.note(Status::Warning, format!("{}: {why}", target.name));
+                break;
+            }
             // Whoever else frees something meanwhile spares the rest of a long step; a short one is taken to its
             // end, so that what goes is the oldest.
             let granted = (AtomicU64::new(0), AtomicU64::new(0));
@@ -308,7 +354,7 @@ impl Ladder<'_> {
                 _ => need.beside_others(went, came).times(1 << round.saturating_sub(STEADY_ROUNDS)),
             };
             let most = self.orders.args.removing.limit.map(|most| most.saturating_sub(rung.files));
-            let asked = Asked { need: part, most, no_room, go_on: &go_on };
+            let asked = Asked { need: part, most, no_room, round, mount: &self.mount, go_on: &go_on };
             let (done, offer) = target::spend(self.run, self.orders, target, &asked);
             self.run.audit().write_held_back();
             let gone = done.gone();
@@ -318,6 +364,10 @@ impl Ladder<'_> {
                 None => all = Some(done),
             }
             let Some(offer) = offer else { break };
+            if most.is_some_and(|most| gone >= most) {
+                // What is worth more is not spent in the place of what a limit keeps.
+                self.ends = Some("--limit ended this");
+            }
             if round == 0 {
                 rung.possible = offer.possible;
                 if offer.useless > 0 {
@@ -417,11 +467,15 @@ impl Ladder<'_> {
         };
         let is_busy = |target: &Target| target.status == Status::Busy;
         if self.rescue.freed().is_met() && self.targets.iter().any(is_busy) {
-            self.rescue.note(Status::Busy, "another run is at work on its targets, and will tell");
+            self.rescue.note(Status::Busy, "another emergency is at work on its targets, and will tell");
             return;
         }
         let why = if signals::asked_to_stop() {
             "a signal ended this early".to_owned()
+        } else if let Some(why) = self.ends {
+            why.to_owned()
+        } else if self.rescue.freed().is_met() && loan == 0 {
+            "nothing could be spent".to_owned() + &self.why_not()
         } else if written > (1 << 20).max(freed / 10) {
             format!(
                 "others wrote {} meanwhile, {}/s, while this freed {}, {}/s: stop the writer, or move its target to the front with a lower priority",
@@ -437,6 +491,16 @@ impl Ladder<'_> {
         };
         self.rescue.note(Status::Critical, why);
         self.note_large();
+    }
+
+    /// What kept targets from being spent.
+    fn why_not(&self) -> String {
+        let told = self.targets.iter().filter(|done| done.dry_run || done.status != Status::Ok).map(|done| {
+            let why = if done.dry_run { "is only ever shown" } else { done.status.word() };
+            format!("{} {why}", done.name)
+        });
+        let told: Vec<String> = told.collect();
+        if told.is_empty() { String::new() } else { format!(": {}", told.join(", ")) }
     }
 
     /// What else there is on the volume.

@@ -1,17 +1,17 @@
 //! What else lies on a volume: the folders of no target that take the most, as far as can be told quickly.
 
 use maint_core::{
-    fs::Mount,
+    fs::{Mount, PRIVATE_FOLDER},
     section::FilesSection,
     text::{joined, printable},
     units::ByteSize,
 };
-use maint_run::{Run, volumes};
+use maint_run::Run;
 use std::{
     collections::HashMap,
     fs::Metadata,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -25,7 +25,9 @@ const TOLD: usize = 5;
 /// more. Nothing is opened but folders, and no link is followed.
 pub(crate) fn outside_targets(run: &Run, mount: &Mount, used: u64) -> Vec<String> {
     let sections = run.sections::<FilesSection>().unwrap_or_default();
-    let targets: Vec<PathBuf> = sections.iter().map(|target| volumes::real(&target.value.root())).collect();
+    let identity = |seen: Metadata| (seen.dev(), seen.ino());
+    let roots = sections.iter().filter_map(|target| std::fs::metadata(target.value.root()).ok());
+    let targets: Vec<(u64, u64)> = roots.map(identity).collect();
     let mut sizes: HashMap<Vec<u8>, u64> = HashMap::new();
     let begun = Instant::now();
     let is_whole = measure(&mount.point, &targets, &mut sizes, || begun.elapsed() < MOST_TIME);
@@ -43,7 +45,7 @@ pub(crate) fn outside_targets(run: &Run, mount: &Mount, used: u64) -> Vec<String
 /// Adds up what lies below a mount; answers whether all of it was seen.
 fn measure(
     point: &Path,
-    targets: &[PathBuf],
+    targets: &[(u64, u64)],
     sizes: &mut HashMap<Vec<u8>, u64>,
     go_on: impl Fn() -> bool,
 ) -> bool {
@@ -57,10 +59,11 @@ fn measure(
         for entry in entries.flatten() {
             let path = entry.path();
             let Ok(seen) = entry.metadata() else { continue };
-            if seen.dev() != device || targets.contains(&path) {
+            let name = entry.file_name();
+            let is_ours = targets.contains(&(seen.dev(), seen.ino())) || name == PRIVATE_FOLDER;
+            if seen.dev() != device || is_ours {
                 continue;
             }
-            let name = entry.file_name();
             let is_told = level < LEVELS && (seen.is_dir() || level == 0);
             let label = if is_told { joined(&[&label, name.as_bytes()]) } else { label.clone() };
             if seen.is_dir() {

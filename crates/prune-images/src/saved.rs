@@ -21,18 +21,23 @@ use maint_run::{
     report::{Counter, Mode, Target},
     signals,
 };
-use nix::unistd::geteuid;
+use nix::{fcntl::OFlag, unistd::geteuid};
 use std::{
     ffi::CString,
-    fs::File,
+    fs::{File, OpenOptions},
     io::{self, Read as _},
-    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{MetadataExt as _, OpenOptionsExt as _},
+    },
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
 /// A plan is for now: who looks at it a day later looks at other files.
 const LASTS: Span = Span::from_seconds(86_400);
+/// Five million steps.
+const LONGEST: u64 = 1 << 30;
 /// Clocks that are set while nobody looks go back by so much.
 const SLACK: Span = Span::from_seconds(300);
 
@@ -51,6 +56,9 @@ impl Saving {
         targets: &[Named<FilesSection>],
     ) -> Result<Option<Self>, UsageError> {
         let Some(path) = &args.save_plan else { return Ok(None) };
+        may_be_replaced(path).map_err(|why| {
+            UsageError::new(format!("the plan cannot be saved in {}: {why}", shown_path(path)))
+        })?;
         let mode = if args.rescuing.is_asked_for() { Mode::Emergency } else { Mode::Normal };
         let header = Header {
             schema: SCHEMA.to_owned(),
@@ -102,9 +110,32 @@ impl Saving {
             return Ok(());
         }
         let text = self.writer.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
-        replace_file(&self.path, &text, 0o600).map_err(|error| {
+        let replaced = may_be_replaced(&self.path)
+            .map_err(io::Error::other)
+            .and_then(|()| replace_file(&self.path, &text, 0o600));
+        replaced.map_err(|error| {
             UsageError::new(format!("the plan cannot be saved in {}: {error}", shown_path(&self.path)))
         })
+    }
+}
+
+/// Only what is not there, or is a plan already, gives way to one.
+fn may_be_replaced(path: &Path) -> Result<(), String> {
+    let seen = match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        seen => seen.map_err(|error| error.to_string())?,
+    };
+    if !seen.is_file() {
+        return Err("it is there, and is no file".to_owned());
+    }
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(64).read_to_end(&mut start));
+    read.map_err(|error| error.to_string())?;
+    let begins = format!("{{\"schema\":\"{SCHEMA}\"");
+    if start.is_empty() || start.starts_with(begins.as_bytes()) {
+        Ok(())
+    } else {
+        Err("it is there, and is no plan: it would be lost".to_owned())
     }
 }
 
@@ -136,9 +167,9 @@ fn section_of(run: &Run, args: &PruneArgs, target: &Named<FilesSection>) -> Resu
         let all: Vec<Named<FilesSection>> = run.sections()?;
         all.into_iter().find(|section| section.name == target.name).map(|section| section.value)
     };
-    let volume =
-        said.as_ref().and_then(|section| section.guard.volume.as_deref()).and_then(|name| run.volume(name));
-    Ok(fingerprint(&format!("{said:?} {volume:?}")))
+    // An emergency goes by the marks of all volumes.
+    let volumes: Vec<_> = run.volumes().collect();
+    Ok(fingerprint(&format!("{said:?} {volumes:?}")))
 }
 
 /// Carries a saved plan out, step by step.
@@ -235,7 +266,9 @@ fn apply_to(
 
 /// Reads a plan that only its owner, the caller or root, may have written.
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let mut file = File::open(path).map_err(|error| error.to_string())?;
+    // Of a pipe nobody waits for the other end.
+    let opened = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
+    let file = opened.map_err(|error| error.to_string())?;
     let seen = file.metadata().map_err(|error| error.to_string())?;
     if !seen.is_file() {
         return Err("is not a file".to_owned());
@@ -247,7 +280,10 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
         return Err("belongs neither to you nor to root".to_owned());
     }
     let mut text = Vec::new();
-    file.read_to_end(&mut text).map_err(|error| error.to_string())?;
+    file.take(LONGEST + 1).read_to_end(&mut text).map_err(|error| error.to_string())?;
+    if text.len() as u64 > LONGEST {
+        return Err(format!("is longer than {}", ByteSize::from_bytes(LONGEST)));
+    }
     Ok(text)
 }
 

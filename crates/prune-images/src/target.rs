@@ -64,6 +64,10 @@ pub(crate) struct Asked<'a> {
     pub(crate) need: Need,
     /// No more files than this.
     pub(crate) most: Option<u64>,
+    /// How often it has been asked before.
+    pub(crate) round: u32,
+    /// On this volume and no other.
+    pub(crate) mount: &'a Mount,
     /// There is no room for anything, not even to claim a file.
     pub(crate) no_room: bool,
     /// Asked between two batches, with their files and bytes.
@@ -236,6 +240,12 @@ impl<'a> Job<'a> {
     fn start(&self, done: &mut Target) {
         let forced = &self.args.removing.force;
         // What there was to say has been noted either way.
+        if let Some(asked) = self.asked()
+            && !Mount::of(&self.root).is_ok_and(|mount| mount.is_of_same_filesystem(asked.mount))
+        {
+            done.note(Status::Critical, "it does not lie on its volume any more: nothing was done");
+            return;
+        }
         let _ = match conditions::check(self.run, self.section, &self.root, forced) {
             Err(unmet) => {
                 let once = self.once(done, unmet.guard);
@@ -433,7 +443,7 @@ impl<'a> Job<'a> {
             rules = self.watched(|| rank(&scope, &rules));
         }
         self.progress.begin_again();
-        let need = self.asked().map(|asked| asked.need);
+        let need = self.asked().map(|asked| (asked.need, asked.most));
         let mut looked = self.watched(|| look_over(&scope, &rules, in_use, need));
         if note_interruption(done) {
             return Err(Ended);
@@ -609,7 +619,9 @@ impl Departure {
         let root = Self::open(job, path, done)?;
         let prepared = match &job.section.then {
             ThenValue::ArchiveTo(_) => {
-                let file = format!("{}-{}.tar.zst", done.name, job.run.name());
+                let part = job.asked().map_or(0, |asked| asked.round);
+                let part = if part == 0 { String::new() } else { format!("-{}", part + 1) };
+                let file = format!("{}-{}{part}.tar.zst", done.name, job.run.name());
                 let month = clock::month(job.run.now);
                 ArchivePlace::open(lock.warrant(), root, &job.root, &month, &file)
                     .map(|place| Self::Archive(Box::new(Archive::new(place))))

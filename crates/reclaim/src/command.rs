@@ -115,7 +115,7 @@ fn perform(
     let others = processes::below_us();
     let (reader, writer) = io::pipe()?;
     let output = Output::read(reader)?;
-    let child = start(program, &section.value.command[1..], writer)?;
+    let child = start(program, &section.value.command, writer)?;
     let mut watch = Watch::over(child, others);
     let ended = watch.until_end(section.value.timeout, || spaces.out_of_room());
     let tail = output.finish(&watch.left_behind());

@@ -27,7 +27,7 @@ impl fmt::Display for NoProgram {
     }
 }
 
-/// Finds it.
+/// Finds it, by the path that no link can bend any more.
 pub(crate) fn find(word: &str) -> Result<PathBuf, NoProgram> {
     let path = if word.starts_with('/') {
         Some(PathBuf::from(word)).filter(|path| is_program(path))
@@ -41,8 +41,10 @@ pub(crate) fn find(word: &str) -> Result<PathBuf, NoProgram> {
             None => format!("there is no program {shown} in {PATH}"),
         })
     })?;
-    match who_else_writes(&path) {
-        None => Ok(path),
+    let real = std::fs::canonicalize(&path)
+        .map_err(|error| NoProgram::Missing(format!("{shown} cannot be reached: {error}")))?;
+    match who_else_writes(&real) {
+        None => Ok(real),
         Some(why) => Err(NoProgram::Distrusted(why)),
     }
 }
@@ -52,16 +54,19 @@ fn is_program(path: &Path) -> bool {
 }
 
 /// Whom a program may come from: root or the caller, in folders that not everybody may change.
-fn who_else_writes(path: &Path) -> Option<String> {
+fn who_else_writes(real: &Path) -> Option<String> {
+    const GROUP_WRITES: u32 = 0o020;
     const OTHERS_WRITE: u32 = 0o002;
     const STICKY: u32 = 0o1000;
     let me = nix::unistd::geteuid().as_raw();
-    let real = std::fs::canonicalize(path).ok()?;
     real.ancestors().find_map(|part| {
         let seen = std::fs::metadata(part).ok()?;
         let shown = shown_path(part);
-        if part == real && seen.uid() != 0 && seen.uid() != me {
+        if seen.uid() != 0 && seen.uid() != me {
             return Some(format!("{shown} belongs to user {}: it must be root's or yours", seen.uid()));
+        }
+        if seen.is_file() && me == 0 && seen.gid() != 0 && seen.mode() & GROUP_WRITES != 0 {
+            return Some(format!("a group may write to {shown}: take that right away (chmod g-w)"));
         }
         let is_open = seen.mode() & OTHERS_WRITE != 0 && (seen.is_file() || seen.mode() & STICKY == 0);
         is_open.then(|| format!("anybody may write to {shown}: take that right away (chmod o-w)"))

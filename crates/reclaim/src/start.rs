@@ -27,12 +27,12 @@ const HALF_STARTED: &str = "reclaim-command";
 const CANNOT_RUN: u8 = 126;
 
 /// Starts a command whose output goes into a pipe.
-pub(crate) fn start(program: &Path, args: &[String], output: PipeWriter) -> io::Result<Child> {
+pub(crate) fn start(program: &Path, words: &[String], output: PipeWriter) -> io::Result<Child> {
     let home = User::from_uid(Uid::effective()).ok().flatten().map(|user| user.dir);
     Command::new("/proc/self/exe")
         .arg0(HALF_STARTED)
         .arg(program)
-        .args(args)
+        .args(words)
         .env_clear()
         .envs([("PATH", PATH), ("LANG", "C.UTF-8")])
         .env("HOME", home.unwrap_or_else(|| "/".into()))
@@ -51,13 +51,14 @@ pub(crate) fn second_half() -> Option<ExitCode> {
     if words.next()? != HALF_STARTED {
         return None;
     }
-    let program = words.next()?;
+    // What it really is, and what it is called: some programs go by that.
+    let (program, name) = (words.next()?, words.next()?);
     // A group of its own, to be ended as one, and no terminal to ask anything.
     let _ = setsid();
     // Were the run killed, nobody would watch the command any more.
     let _ = prctl::set_pdeathsig(Signal::SIGTERM);
     let _ = SigSet::empty().thread_set_mask();
-    let error = Command::new(&program).args(words).exec();
+    let error = Command::new(&program).arg0(name).args(words).exec();
     screen::complaint(&format!("{} cannot be run: {error}", printable(program.as_bytes())));
     Some(ExitCode::from(CANNOT_RUN))
 }

@@ -1,9 +1,6 @@
 //! Space held back for the moment when there is none: a file that takes its blocks and holds nothing.
 
-use super::{
-    claim::{private_folder, private_name},
-    folder::quietly,
-};
+use super::claim::{open_private, private_folder, private_name};
 use nix::{
     fcntl::{OFlag, openat},
     sys::stat::Mode,
@@ -40,9 +37,7 @@ impl Ballast {
 
     /// Opens the ballast if there is one: for a full disk, on which nothing can be made.
     pub fn find(point: &Path) -> io::Result<Option<Self>> {
-        let open = |top: &OwnedFd| {
-            quietly(|flags| openat(top, private_name().as_c_str(), flags | OFlag::O_NOFOLLOW, Mode::empty()))
-        };
+        let open = |top: &OwnedFd| open_private(top.as_fd(), &private_name());
         match Self::open_in(point, open, OFlag::empty()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             opened => opened.map(Some),

@@ -461,7 +461,7 @@ pub(super) fn private_folder(at: BorrowedFd<'_>, name: &CStr) -> io::Result<Owne
 
 /// Opens a folder that belongs to the caller and to nobody else: what another user could have put in it
 /// would be followed by us.
-fn open_private(at: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+pub(super) fn open_private(at: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
     let folder = quietly(|flags| openat(at, name, flags, Mode::empty()))?;
     let seen = rustix::fs::fstat(&folder).map_err(io::Error::from)?;
     if seen.st_uid != geteuid().as_raw() || seen.st_mode & 0o077 != 0 {

@@ -28,10 +28,15 @@ pub struct Looked {
 
 /// Looks over a whole target and counts what the rules say, and in an emergency what of it is needed.
 /// Nothing is changed.
-pub fn look_over(scope: &Scope<'_>, rules: &Rules, in_use: &InUse, need: Option<Need>) -> Looked {
+pub fn look_over(
+    scope: &Scope<'_>,
+    rules: &Rules,
+    in_use: &InUse,
+    spend: Option<(Need, Option<u64>)>,
+) -> Looked {
     let fresh = || Looked {
         survey: Survey::new(scope.select.headings().len()),
-        spending: need.map(Spending::new),
+        spending: spend.map(|(need, most)| Spending::new(need, most)),
         ..Looked::default()
     };
     let looker = Looker { scope, rules, work: Counting { in_use, links: Links::default() } };

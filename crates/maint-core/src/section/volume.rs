@@ -32,9 +32,13 @@ pub struct EmergencyMarks {
 }
 
 impl EmergencyMarks {
-    /// It ends here: where this says nothing of inodes it is enough to fall below the beginning.
+    /// It ends here: of what this says nothing it is enough to be back where it began.
     pub fn until(&self) -> Mark {
-        Mark { inodes: self.until.inodes.or(self.at.inodes), ..self.until }
+        Mark {
+            used: self.until.used.or(self.at.used),
+            free: self.until.free.or(self.at.free),
+            inodes: self.until.inodes.or(self.at.inodes),
+        }
     }
 
     fn check(&self) -> Result<(), Fault> {
