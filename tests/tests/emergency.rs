@@ -966,12 +966,12 @@ fn a_ballast_that_is_too_large_by_now_costs_no_file() {
         fs::write(&config, text.replace("until = '90%' }\n", &format!("until = '90%' }}\n{ballast}\n")))
             .unwrap();
     };
-    with("ballast = '12MiB'");
+    with("ballast = '6MiB'");
     Tool::prune(&config).exits(0);
     let full = Space::of(disk.at());
     with("");
-    Tool::prune(&config).args("--emergency --until-usage 75%").exits(0);
-    assert!(Space::of(disk.at()).used + (11 << 20) < full.used);
+    Tool::prune(&config).args("--emergency --until-usage 80%").exits(0);
+    assert!(Space::of(disk.at()).used + (5 << 20) < full.used);
     assert_eq!((low.names().len(), high.names().len()), (30, 30), "what was held back was enough");
 }
 
