@@ -331,7 +331,7 @@ fn killed_anywhere_the_next_run_finishes_and_the_ballast_never_leaks() {
         // What is left may be below the mark at which an emergency begins.
         disk.prune().args("--until-usage 88%").exits(0);
         let when = format!("{kind:?}, round {round}");
-        assert!(disk.gone()[0] > 0, "{when}");
+        assert!(disk.gone_by_a_kill()[0] > 0, "{when}");
         assert!(disk.space().is_below(88, 0), "{when}: {:?} was {before:?}", disk.space());
         for target in ["processed", "snapshots", "live", "thumbs", "archive"] {
             assert_eq!(claimed(disk.target(target).root()), 0, "{when}: {target}");
@@ -364,7 +364,7 @@ fn killed_at_each_removal_nothing_stays_claimed() {
         let strace = ["strace", "-f", "-o", "/dev/null", "-e", "trace=unlinkat", "-e", &inject];
         disk.prune_wrapped(&strace).arg("--emergency").run();
         let done = disk.prune().args("--until-usage 88% --json").exits(0);
-        assert!(disk.gone()[2] > 0);
+        assert!(disk.gone_by_a_kill()[2] > 0);
         // What the killed one had claimed, at most 64 files, is finished first, and goes beside the need.
         disk.assert_below(88, 65 * disk.file() + OWN);
         let live = disk.target("live");
