@@ -11,7 +11,7 @@ mod tool;
 mod tree;
 
 pub use full_disk::{FullDisk, Kind, everything_below};
-pub use mounted::Mounted;
+pub use mounted::{Hanging, Mounted};
 pub use oracle::{Picture, files_older_than};
 pub use random::Random;
 pub use scratch::Scratch;

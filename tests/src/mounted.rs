@@ -1,8 +1,10 @@
 //! Real filesystems for a test: a tmpfs of a size, or an image with a filesystem of its own.
 
 use std::{
+    io::{BufRead as _, BufReader},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 /// A mounted filesystem, unmounted with the value.
@@ -80,6 +82,12 @@ impl Mounted {
         run(Command::new("umount").arg("-l").arg(&self.at));
     }
 
+    /// The number of its device, as `/sys/dev/block` names it.
+    pub fn device(&self) -> String {
+        let number = std::fs::metadata(&self.at).unwrap().dev();
+        format!("{}:{}", nix::sys::stat::major(number), nix::sys::stat::minor(number))
+    }
+
     /// Where.
     pub fn at(&self) -> &Path {
         &self.at
@@ -88,6 +96,50 @@ impl Mounted {
     /// Makes it read-only.
     pub fn make_read_only(&self) {
         run(Command::new("mount").args(["-o", "remount,ro"]).arg(&self.at));
+    }
+}
+
+/// A mounted filesystem that answers no question, or only those of how it is.
+#[derive(Debug)]
+pub struct Hanging {
+    mounted: Mounted,
+    server: Child,
+}
+
+impl Hanging {
+    /// Whoever touches it waits.
+    pub fn at_once(at: &Path) -> Self {
+        Self::serve(at, "nothing")
+    }
+
+    /// It looks well until somebody asks how full it is.
+    pub fn at_statfs(at: &Path) -> Self {
+        Self::serve(at, "getattr")
+    }
+
+    fn serve(at: &Path, answers: &str) -> Self {
+        std::fs::create_dir_all(at).unwrap();
+        let program = at.with_extension("hangs");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/hangs.c");
+        run(Command::new("cc").args(["-O1", "-Wall", "-Wextra", "-o"]).arg(&program).arg(source));
+        let mut server = Command::new(&program).arg(at).arg(answers).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "mounted\n", "this needs /dev/fuse");
+        Self { mounted: Mounted { at: at.to_owned() }, server }
+    }
+
+    /// Where.
+    pub fn at(&self) -> &Path {
+        self.mounted.at()
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        // With its server the connection ends, and all who wait get an error.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
     }
 }
 

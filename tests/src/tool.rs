@@ -79,6 +79,23 @@ impl Tool {
             .arg(config)
     }
 
+    /// `check-disk` with a configuration.
+    pub fn check(config: &Path) -> Self {
+        Self::new("check-disk").arg("-c").arg(config)
+    }
+
+    /// `check-disk` at another moment, as [`Tool::prune_at`].
+    pub fn check_at(config: &Path, now: i64) -> Self {
+        Self::wrapped_at("check-disk", &[], now).arg("-c").arg(config)
+    }
+
+    /// Any program at another moment, started by another one.
+    pub fn wrapped_at(name: &str, wrapper: &[&str], now: i64) -> Self {
+        Self::wrapped(&format!("injected/{name}"), wrapper)
+            .env("MAINT_TEST_NOW", now.to_string())
+            .env("MAINT_TEST_SYNCHRONISED", "yes")
+    }
+
     /// One more word.
     #[must_use]
     pub fn arg(mut self, word: impl AsRef<OsStr>) -> Self {

@@ -186,6 +186,124 @@ fn every_key_of_a_command() {
     assert!(!ran.exists());
 }
 
+/// The same of what `check-disk` reads: a heading, the line below it, the column of the fault, the words. A
+/// column of 0 is the heading itself.
+const CHECKED: [(&str, &str, usize, &str); 45] = [
+    ("volume.a", "path = 'relative'", 8, "is not absolute"),
+    ("volume.a", "pth = '/x'", 1, "unknown field `pth`, expected one of `path`, `uuid`, `warn`, `crit`"),
+    ("volume.a", "uuid = 'sda1'", 8, "is no UUID: copy what blkid or lsblk -f prints"),
+    ("volume.a", "wran = '85%'", 1, "unknown field `wran`"),
+    ("volume.a", "warn = 85", 8, "85"),
+    ("volume.a", "warn = '85'", 8, ""),
+    ("volume.a", "warn = '101%'", 8, ""),
+    ("volume.a", "warn = {}", 8, ""),
+    ("volume.a", "warn = { usd = '5%' }", 10, "unknown field `usd`"),
+    ("volume.a", "warn = { used = '5' }", 17, ""),
+    ("volume.a", "warn = { inodes = '5GiB' }", 19, ""),
+    ("volume.a", "crit = 'full'", 8, ""),
+    ("volume.a", "warn = '95%'\ncrit = '85%'", 8, "begins at 95%, which is no earlier than crit, 85%"),
+    ("volume.a", "warn = '85%'\ncrit = '85%'", 8, "no earlier than crit"),
+    ("volume.a", "warn = '1GiB'\ncrit = '2GiB'", 8, "no earlier than crit"),
+    (
+        "volume.a",
+        "warn = { used = '5%', inodes = '90%' }\ncrit = { used = '9%', inodes = '80%' }",
+        8,
+        "no earlier than crit",
+    ),
+    ("volume.a", "forecast = { warn = '1d', crit = '7d' }", 12, "warn looks no further ahead than crit"),
+    ("volume.a", "forecast = { wran = '1d' }", 14, "unknown field `wran`, expected `warn` or `crit`"),
+    ("volume.a", "forecast = { warn = '5m' }", 21, "write 5min for minutes or 5mo for months"),
+    ("volume.a", "forecast = '7d'", 12, "invalid type"),
+    ("volume.a", "endurance = 5", 13, ""),
+    ("volume.a", "endurance = '5 years'", 13, "write a whole number and a unit"),
+    ("volume.a", "endurence = '5TB'", 1, "unknown field `endurence`"),
+    ("watch.a", "path = 'relative'", 8, "is not absolute"),
+    ("watch.a", "# nothing", 0, "expects nothing: add max-files, max-file-size, max-size, fresh or promise"),
+    ("watch.a", "max-depth = 1", 0, "expects nothing"),
+    ("watch.a", "max-file = 5", 1, "unknown field `max-file`, expected one of `path`, `match`"),
+    ("watch.a", "max-files = '5'", 13, "expected u64"),
+    ("watch.a", "max-files = -1", 13, "expected u64"),
+    ("watch.a", "max-file-size = 50", 17, ""),
+    ("watch.a", "max-file-size = '50'", 17, "write a whole number and a unit"),
+    ("watch.a", "max-file-szie = '50MB'", 1, "unknown field `max-file-szie`"),
+    ("watch.a", "max-size = 'big'", 12, "write a whole number and a unit"),
+    ("watch.a", "fresh = '10m'", 9, "write 10min for minutes or 10mo for months"),
+    ("watch.a", "fresh = 10", 9, "expected a duration"),
+    ("watch.a", "promise = 'nosuch'", 11, "there is no [files.nosuch]"),
+    ("watch.a", "severity = 'fatal'", 12, "write one of warning critical"),
+    ("watch.a", "max-files = 5\nmax-depth = 0", 13, "1 is the folder itself"),
+    ("watch.a", "match = []", 9, "leave the key out to mean every file"),
+    ("watch.a", "match = ['*.{jpg,png}']", 10, "braces are not expanded"),
+    ("watch.a", "exclude = 'x'", 11, "expected a list of patterns"),
+    ("check.a", "command = []", 11, "names no program"),
+    ("check.a", "command = 'check_load'", 11, "invalid type"),
+    ("check.a", "command = ['x']\ntimeout = '0s'", 11, "leaves no time at all"),
+    ("check.a", "commands = ['x']", 1, "unknown field `commands`, expected `command` or `timeout`"),
+];
+
+#[test]
+fn every_key_of_what_is_checked() {
+    let scratch = Scratch::new();
+    for (heading, fault, column, says) in CHECKED {
+        let path = if heading.starts_with("check") || fault.contains("path") { "" } else { "path = '/'\n" };
+        let config = scratch.config(&format!("[{heading}]\n{fault}\n{path}"));
+        let text = fs::read_to_string(&config).unwrap();
+        let heading_at = text.lines().position(|line| line == format!("[{heading}]")).unwrap() + 1;
+        let place = match column {
+            0 => format!("maint.toml:{heading_at}:"),
+            // The fault of two lines is in the first of them, or in the second.
+            column => format!(":{column}: [{heading}]: "),
+        };
+        for words in ["", "--check-config", "--cron", "--format nagios", "--below 5%"] {
+            let done = Tool::check(&config).args(words).exits(3);
+            assert_eq!(done.stdout, "", "{fault}");
+            assert!(done.stderr.contains(&place), "{fault}: no {place} in\n{}", done.stderr);
+            assert!(done.stderr.contains(says), "{fault}: no \"{says}\" in\n{}", done.stderr);
+        }
+        assert!(!scratch.path().join("state").exists() && !scratch.path().join("run").exists(), "{fault}");
+    }
+    // What prunes is another tool's to judge, and the other way round.
+    let config =
+        scratch.config("[files.a]\nnonsense = 5\n[volume.root]\npath = '/'\nwarn = '99.9%'\ncrit = '100%'\n");
+    Tool::check(&config).exits(0);
+    let tree = Tree::at(&scratch.folder("tree"));
+    let config =
+        scratch.config(&(tree.section("a", "max-age = '1d'") + "[watch.w]\nnonsense = 5\n[check.c]\n"));
+    Tool::prune(&config).exits(0);
+}
+
+#[test]
+fn the_command_line_of_check_disk() {
+    let scratch = Scratch::new();
+    let config = scratch.config("[volume.root]\npath = '/'\n[watch.w]\npath = '/'\nmax-files = 5\n");
+    for (words, says) in [
+        ("nosuch", "no volume, watch or check nosuch: known are root, w"),
+        ("root nosuch", "no volume, watch or check nosuch"),
+        ("--format xml", "[possible values: human, json, nagios]"),
+        ("--format", "a value is required"),
+        ("--json --format nagios", "cannot be used with"),
+        ("--below", "a value is required"),
+        ("--below half", "85%"),
+        ("--below 85% --json", "cannot be used with"),
+        ("--below 85% --full-within 2h", "cannot be used with"),
+        ("--full-within 2", "is not a duration"),
+        ("--below 85% w", "there is no [volume.NAME] to ask about"),
+        ("--check-config root", "cannot be used with"),
+        ("--dry-run", "unexpected argument"),
+        ("--emergency", "unexpected argument"),
+    ] {
+        let done = Tool::check(&config).args(words).exits(3);
+        done.warns(says);
+        assert_eq!(done.stdout, "", "{words}");
+    }
+    Tool::check(&scratch.path().join("none.toml")).exits(3).warns("none.toml: cannot be read");
+    let usual = Tool::wrapped(
+        "check-disk",
+        &["unshare", "--mount", "sh", "-c", "mount -t tmpfs t /etc; exec \"$@\"", "sh"],
+    );
+    usual.exits(3).warns("there is no configuration at /etc/maint/maint.toml");
+}
+
 #[test]
 fn host_and_log() {
     let scratch = Scratch::new();
@@ -257,7 +375,8 @@ fn the_command_line() {
         ("a --force nothing", "[possible values: max-share, clock, marker, volume]"),
         ("a --workers 0", "0 is not in 1..=64"),
         ("a --limit many", "invalid digit"),
-        ("a --format xml", "[possible values: human, json]"),
+        ("a --format xml", "[possible values: human, json, nagios]"),
+        ("a --format nagios", "--format nagios is for what checks"),
         ("a --list --json", "cannot be used with"),
         ("a --nosuch", "unexpected argument"),
         ("a --every 5", "is not a duration"),

@@ -320,6 +320,51 @@ impl Play {
 }
 
 #[test]
+fn the_station_is_checked_against_its_marks() {
+    let station = station(64);
+    fs::create_dir(station.ssd.at().join("logs")).unwrap();
+    let live = station.ssd.at().join(LIVE);
+    for n in 0..1000 {
+        fs::write(live.join(format!("north_{n}.jpg")), "x").unwrap();
+    }
+    let check = |name: &str, code: Option<i32>| {
+        let done = Tool::check(&station.config).arg("--json").arg(name).run();
+        assert!(code.is_none_or(|code| done.code == Some(code)), "{name}: {}{}", done.stdout, done.stderr);
+        done.json()["checks"].as_array().unwrap().clone()
+    };
+    // How full the machine is that tests is its own affair: the marks are those of the card.
+    let system = check("system", None);
+    let space = system.iter().find(|check| check["name"] == "system space").unwrap();
+    let [warn, crit] = ["warn", "crit"].map(|key| space[key].as_f64().unwrap());
+    assert!((crit / warn - 90.0 / 80.0).abs() < 1e-6, "{space}");
+    check("ssd", Some(0));
+    check("live", Some(0));
+    check("logs", Some(0));
+    fs::write(live.join("south_1.jpg"), "x").unwrap();
+    fs::write(live.join("south_1.json"), "metadata are no image").unwrap();
+    let files = check("live", Some(1));
+    assert!(files[0]["message"].as_str().unwrap().starts_with("1,001 files in "), "{files:?}");
+    for path in fs::read_dir(&live).unwrap() {
+        set_age(&path.unwrap().path(), 660);
+    }
+    let fresh = check("live", Some(1));
+    assert!(fresh[1]["message"].as_str().unwrap().starts_with("the newest is 11min old"), "{fresh:?}");
+    File::create(station.ssd.at().join("logs/app.log")).unwrap().set_len(50_000_001).unwrap();
+    let logs = check("logs", Some(1));
+    assert!(logs[0]["message"].as_str().unwrap().contains("logs/app.log is the largest"), "{logs:?}");
+    // 85 % of the SSD.
+    fs::write(station.ssd.at().join("fill"), vec![1; 44 << 20]).unwrap();
+    Command::new("sync").arg("-f").arg(station.ssd.at()).status().unwrap();
+    check("ssd", Some(1));
+    // What cron runs says nothing of what can wait.
+    let words =
+        shipped("cron").lines().find_map(|line| Some(line.split_once("check-disk")?.1.to_owned())).unwrap();
+    Tool::check(&station.config).args(&words).arg("ssd").exits(1).is_silent();
+    station.ssd.unmount();
+    check("ssd", Some(2));
+}
+
+#[test]
 fn two_weeks_of_hourly_runs_leave_what_a_plain_model_says() {
     let station = station(48);
     let (hourly, nightly, monthly) =

@@ -139,7 +139,12 @@ fn every_invariant_names_a_test_that_is_there() {
 #[test]
 fn every_shipped_configuration_is_correct() {
     for example in files(&project().join("deploy"), &[".toml"]) {
-        maint_tests::Tool::prune(&example).arg("--check-config").exits(0);
-        maint_tests::Tool::reclaim(&example).arg("--check-config").exits(0);
+        for tool in [
+            maint_tests::Tool::prune(&example),
+            maint_tests::Tool::check(&example),
+            maint_tests::Tool::reclaim(&example),
+        ] {
+            tool.arg("--check-config").exits(0);
+        }
     }
 }

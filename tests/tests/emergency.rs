@@ -762,7 +762,7 @@ fn the_report_the_history_and_the_metrics_tell_of_it() {
     for line in [
         "emergency_reached{tool=\"prune-images\",volume=\"disk\"} 1",
         "emergency_bytes_needed{tool=\"prune-images\",volume=\"disk\"} 245760",
-        "emergency_after_percent{tool=\"prune-images\",volume=\"disk\"} 90",
+        "emergency_after_used_ratio{tool=\"prune-images\",volume=\"disk\"} 0.9",
     ] {
         assert!(metrics.contains(&format!("maint_{line}\n")), "{line}: {metrics}");
     }

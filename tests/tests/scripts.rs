@@ -158,6 +158,28 @@ fn programs_are_found_beside_it_or_in_the_path() {
     assert_eq!(run(command).1, "elsewhere\n");
 }
 
+#[test]
+fn a_quick_cleanup_says_when_it_was_not_enough() {
+    let scratch = Scratch::new();
+    let bin = installed(&scratch);
+    stub(&scratch, &bin, "prune-images", "echo pruned");
+    stub(
+        &scratch,
+        &bin,
+        "check-disk",
+        "[ \"$*\" = '--full-within 2h' ] && [ \"${MAINT_CONFIG-}\" = /etc/x.toml ]",
+    );
+    let quick = |words: &[&str]| {
+        let mut command = script(&bin, "quick-cleanup");
+        command.args(words).env("PATH", "/usr/bin:/bin");
+        run(command)
+    };
+    let (code, stdout, stderr) = quick(&["-c", "/etc/x.toml"]);
+    assert_eq!((code, stdout.as_str()), (1, "pruned\n"));
+    assert_eq!(stderr, "full within two hours all the same; next: emergency-cleanup --dry-run\n");
+    assert_eq!(quick(&[]), (0, "pruned\n".to_owned(), String::new()));
+}
+
 /// A full disk with something for either program.
 fn full(scratch: &Scratch) -> (Mounted, Tree, PathBuf) {
     const MIB: usize = 1 << 20;

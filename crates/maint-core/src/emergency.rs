@@ -53,6 +53,16 @@ impl Mark {
             || self.inodes.is_some_and(|share| share.is_reached_by(inodes.used, inodes.whole()))
     }
 
+    /// Whether no part of this is reached later than the same part of another, and some part that both have
+    /// is reached earlier; marks without a part in common are not compared.
+    pub fn comes_before(&self, other: &Self) -> bool {
+        let share =
+            |mine: Option<Share>, its: Option<Share>| mine.zip(its).is_none_or(|(mine, its)| mine < its);
+        share(self.used, other.used)
+            && share(self.inodes, other.inodes)
+            && self.free.zip(other.free).is_none_or(|(mine, its)| mine > its)
+    }
+
     /// How many bytes may still be written before a part of this is exceeded.
     pub fn room(&self, usage: &Usage) -> u64 {
         let by_share = self.used.map_or(u64::MAX, |share| share.of(usage.whole()).saturating_sub(usage.used));

@@ -73,6 +73,8 @@ pub enum Format {
     Human,
     /// For a program: one object.
     Json,
+    /// For a monitoring core, of the check-* tools.
+    Nagios,
 }
 
 /// Options of tools that change things.

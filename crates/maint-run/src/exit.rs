@@ -11,7 +11,7 @@ pub enum Status {
     Warning,
     /// A job failed.
     Critical,
-    /// Usage or configuration: nothing was started.
+    /// Usage or configuration: nothing was started. Or a check that cannot see.
     Unknown,
     /// A guard said no.
     Refused,
@@ -26,14 +26,14 @@ const TABLE: [(Status, &str, u8, u8, bool); 6] = [
     (Status::Busy, "busy", 75, 1, true),
     (Status::Warning, "warning", 1, 2, true),
     (Status::Refused, "refused", 4, 3, false),
-    (Status::Critical, "critical", 2, 4, false),
-    (Status::Unknown, "unknown", 3, 5, false),
+    (Status::Unknown, "unknown", 3, 4, false),
+    (Status::Critical, "critical", 2, 5, false),
 ];
 
 impl Status {
     fn row(self) -> (Self, &'static str, u8, u8, bool) {
         // Every variant has a row; the test holds it.
-        TABLE.into_iter().find(|row| row.0 == self).unwrap_or(TABLE[5])
+        TABLE.into_iter().find(|row| row.0 == self).unwrap_or(TABLE[4])
     }
 
     /// The word of reports.
@@ -46,6 +46,11 @@ impl Status {
         self.row().2
     }
 
+    /// Whether a check may end so.
+    pub(crate) fn is_of_checks(self) -> bool {
+        matches!(self, Self::Ok | Self::Warning | Self::Critical | Self::Unknown)
+    }
+
     /// Whether `--cron` says nothing about it.
     pub fn is_quiet(self) -> bool {
         self.row().4
@@ -54,6 +59,11 @@ impl Status {
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
         TABLE.into_iter().map(|row| row.0)
+    }
+
+    /// Its place among others: the higher is worse.
+    pub(crate) fn gravity(self) -> u8 {
+        self.row().3
     }
 
     /// The worse of two.
@@ -89,7 +99,7 @@ mod tests {
 
     #[test]
     fn the_worst_counts_in_the_order_2_4_1_0() {
-        let order = [Status::Critical, Status::Refused, Status::Warning, Status::Ok];
+        let order = [Status::Critical, Status::Unknown, Status::Refused, Status::Warning, Status::Ok];
         for pair in order.windows(2) {
             assert_eq!(pair[1].worse(pair[0]), pair[0]);
             assert_eq!(pair[0].worse(pair[1]), pair[0]);

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -100,6 +100,17 @@ const KEPT: Span = Span::from_seconds(400 * 86_400);
 
 /// How long another run's entry is waited for.
 const BUSY: Duration = Duration::from_secs(5);
+
+/// How a section was looked after by the last runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Care {
+    /// When it was last done without any fault.
+    pub succeeded: Option<Timestamp>,
+    /// How often it is done.
+    pub every: Option<Span>,
+    /// How many runs in a row, up to the last, let nothing go although something was due.
+    pub fruitless: u32,
+}
 
 /// A run as it goes into a history, and as it waits for one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -243,6 +254,13 @@ pub(crate) struct PastTarget {
 }
 
 impl History {
+    /// Whether nothing has been written for an hour.
+    pub(crate) fn is_stale(folder: &Path, now: Timestamp) -> bool {
+        const HOUR: u64 = 3600;
+        let written = std::fs::metadata(file_in(folder)).map(|seen| Timestamp::from_seconds(seen.mtime()));
+        written.map_or(true, |written| written > now || now.since(written).seconds() >= HOUR)
+    }
+
     /// Whether a tool has one.
     pub(crate) fn exists(folder: &Path) -> bool {
         file_in(folder).exists()
@@ -319,6 +337,12 @@ impl History {
     fn insert(&mut self, entries: &[Entry]) -> rusqlite::Result<()> {
         let step = self.db.transaction()?;
         for entry in entries {
+            // After a kill between this and what waited being cleared it is here already.
+            let known = "SELECT count(*) FROM runs WHERE run = ? AND started = ?";
+            let known: u32 = step.query_row(known, params![entry.run, entry.started], |row| row.get(0))?;
+            if known > 0 {
+                continue;
+            }
             step.execute(
                 "INSERT INTO runs (run, started, seconds, trigger, mode, status, exit_code, clock_in_doubt) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 params![
@@ -435,6 +459,31 @@ impl History {
             })
         })?;
         rows.collect()
+    }
+
+    /// How a section was looked after.
+    pub(crate) fn care(&self, name: &str) -> rusqlite::Result<Care> {
+        const RUNS: u32 = 12;
+        let number = |word: &str| {
+            format!("coalesce((SELECT value FROM numbers WHERE target_id = t.id AND word = '{word}'), 0)")
+        };
+        let gone = ["files_deleted", "files_moved", "files_archived"].map(number).join(" + ");
+        let mut query = self.db.prepare(&format!(
+            "SELECT ended, {} > 0 AND {gone} = 0 FROM targets t WHERE name = ? ORDER BY id DESC LIMIT ?",
+            number("files_selected")
+        ))?;
+        let rows = query
+            .query_map(params![name, RUNS], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?)))?;
+        let runs: Vec<(i64, bool)> = rows.collect::<rusqlite::Result<_>>()?;
+        let mut gaps: Vec<u64> =
+            runs.windows(2).filter_map(|pair| u64::try_from(pair[0].0 - pair[1].0).ok()).collect();
+        gaps.sort_unstable();
+        let fruitless = runs.iter().take_while(|(_, fruitless)| *fruitless).count();
+        Ok(Care {
+            succeeded: self.last_success(name)?,
+            every: gaps.get(gaps.len() / 2).map(|gap| Span::from_seconds(*gap)),
+            fruitless: u32::try_from(fruitless).unwrap_or(RUNS),
+        })
     }
 
     /// The last state of every section that is remembered.

@@ -9,6 +9,7 @@ pub mod args;
 mod audit;
 pub mod clock;
 mod clock_guard;
+pub mod command;
 pub mod config;
 pub mod exit;
 mod history;
@@ -28,9 +29,10 @@ pub mod volumes;
 pub use alone::Alone;
 pub use audit::Audit;
 pub use clock_guard::{Doubt, Witnesses};
+pub use history::Care;
 pub use run::{Run, UsageError};
 
-use args::CommandLine;
+use args::{CommandLine, Format};
 use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
 use config::{Config, Faults, Source};
 use exit::Status;
@@ -45,6 +47,8 @@ pub trait Tool {
     const ABOUT: &'static str;
     /// The first word of its sections.
     const SECTION: &'static str;
+    /// It runs all the time, and so writes to nothing that wears more than once an hour.
+    const GENTLE: bool = false;
     /// Its own options.
     type Args: clap::Args;
 
@@ -56,6 +60,9 @@ pub trait Tool {
 
 /// The `main` of every tool.
 pub fn main<T: Tool>() -> ExitCode {
+    if let Some(code) = command::second_half() {
+        return code;
+    }
     if asks_only_for_version() {
         return print(T::NAME, &format!("{} {VERSION}\n", T::NAME)).into();
     }
@@ -108,13 +115,16 @@ fn tell_usage<T: Tool>(error: &clap::Error) -> ExitCode {
 }
 
 fn start<T: Tool>(line: &CommandLine<T::Args>) -> Result<u8, UsageError> {
+    if line.universal.format() == Format::Nagios && !T::NAME.starts_with("check-") {
+        return Err(UsageError::new("--format nagios is for what checks: write human or json"));
+    }
     let source = Source::find(line.universal.config.as_deref());
     let config = Config::load(&source)?;
     if line.universal.check_config {
         return check_config::<T>(&config, &source);
     }
     logging::start(T::NAME, line.universal.screen_level(), config.log());
-    let mut run = Run::new(T::NAME, T::SECTION, line.universal.clone(), source, config);
+    let mut run = Run::new(T::NAME, T::SECTION, T::GENTLE, line.universal.clone(), source, config);
     if let Some(runs) = line.universal.history {
         return run.show_history(runs);
     }

@@ -3,7 +3,7 @@
 use crate::{
     exit::Status,
     history::{KEPT_PREFIX, Known, PastTarget, PastVolume, numbers_of, volumes_of},
-    report::{COUNTERS, Report},
+    report::{COUNTERS, Reading, Report},
 };
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -33,6 +33,8 @@ pub(crate) fn render(report: &Report, known: &Known) -> String {
     );
     add("run_duration_seconds", "How long the last run took.", tool.clone(), report.seconds);
     add("run_exit_code", "What the last run exited with.", tool.clone(), f64::from(report.exit_code()));
+
+    add_checks(&mut add, report, &tool);
 
     let touched = report.targets.iter().filter(|target| !target.dry_run).map(|target| {
         let earlier = before.iter().find(|past| past.name == target.name).and_then(|past| past.succeeded);
@@ -75,13 +77,34 @@ pub(crate) fn render(report: &Report, known: &Known) -> String {
             } else if let Some((_, word, help)) = COUNTERS.iter().find(|row| row.1 == word) {
                 add(word, help, labels.clone(), *value);
             } else if word.starts_with("storage_") {
-                add(word, "Used space of the target's filesystem in percent.", labels.clone(), *value);
+                let word = word.replace("_percent", "_used_ratio");
+                add(&word, "The used part of the target's filesystem.", labels.clone(), ratio(*value));
             }
         }
     }
 
+    add_emergencies(&mut add, report, &known.volumes, &tool);
+
+    let mut text = String::new();
+    for (name, family) in families {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "# HELP {name} {}\n# TYPE {name} gauge", family.help);
+        for (labels, value) in family.samples {
+            let _ = writeln!(text, "{name}{{{labels}}} {value}");
+        }
+    }
+    text
+}
+
+/// The last emergency of each volume.
+fn add_emergencies(
+    add: &mut impl FnMut(&str, &str, String, f64),
+    report: &Report,
+    before: &[PastVolume],
+    tool: &str,
+) {
     let touched: Vec<PastVolume> = volumes_of(report).collect();
-    let untouched = known.volumes.iter().filter(|past| touched.iter().all(|now| now.name != past.name));
+    let untouched = before.iter().filter(|past| touched.iter().all(|now| now.name != past.name));
     for volume in touched.iter().chain(untouched) {
         let labels = format!("{tool},volume=\"{}\"", escape(&volume.name));
         let reached = f64::from(u8::from(volume.reached));
@@ -98,27 +121,45 @@ pub(crate) fn render(report: &Report, known: &Known) -> String {
                 "Bytes of blocks that the volume's last emergency spent.",
                 volume.freed,
             ),
-            ("emergency_before_percent", "Used space before the volume's last emergency.", volume.percent.0),
-            ("emergency_after_percent", "Used space after the volume's last emergency.", volume.percent.1),
+            (
+                "emergency_before_used_ratio",
+                "The used part of the volume before its last emergency.",
+                ratio(volume.percent.0),
+            ),
+            (
+                "emergency_after_used_ratio",
+                "The used part of the volume after its last emergency.",
+                ratio(volume.percent.1),
+            ),
         ] {
             add(word, help, labels.clone(), value);
         }
     }
+}
 
-    let mut text = String::new();
-    for (name, family) in families {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "# HELP {name} {}\n# TYPE {name} gauge", family.help);
-        for (labels, value) in family.samples {
-            let _ = writeln!(text, "{name}{{{labels}}} {value}");
+/// What checks found and measured.
+fn add_checks(add: &mut impl FnMut(&str, &str, String, f64), report: &Report, tool: &str) {
+    for check in &report.checks {
+        let labels = format!("{tool},check=\"{}\"", escape(&check.name));
+        for status in Status::all().filter(|status| status.is_of_checks()).map(Status::word) {
+            let value = f64::from(u8::from(check.is_measured && check.status.word() == status));
+            add("check_status", "1 for how the check ended.", format!("{labels},status=\"{status}\""), value);
         }
     }
-    text
+    for Reading { gauge, of, value } in &report.readings {
+        let (word, help) = gauge.row();
+        add(word, help, format!("{tool},{}=\"{}\"", gauge.label(), escape(of)), *value);
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit for 285 million years")]
 fn seconds(at: i64) -> f64 {
     at as f64
+}
+
+/// A part of one, where people read percent; to the digit that was measured.
+fn ratio(percent: f64) -> f64 {
+    (percent * 10.0).round() / 1000.0
 }
 
 /// A label value as the text format wants it.

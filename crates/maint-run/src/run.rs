@@ -8,10 +8,10 @@ use crate::{
     clock_guard::{self, Witnesses},
     config::{Config, Faults, Named, Source},
     exit::Status,
-    history::{Entry, History, Known, PastWork, Waiting},
+    history::{Care, Entry, History, Known, PastWork, Waiting},
     hold, logging, metrics,
     places::{Places, Surroundings, make_folder},
-    report::{self, Failure, Leaves, Mode, Report, Rescue, Target, Trigger},
+    report::{self, Check, Failure, Gauge, Leaves, Mode, Reading, Report, Rescue, Target, Trigger},
     screen, signals,
     take_over::{self, InTheWay},
 };
@@ -62,6 +62,7 @@ pub struct Run {
     pub now: Timestamp,
     tool: &'static str,
     section: &'static str,
+    is_gentle: bool,
     options: Universal,
     source: Source,
     config: Config,
@@ -81,6 +82,7 @@ impl Run {
     pub(crate) fn new(
         tool: &'static str,
         section: &'static str,
+        is_gentle: bool,
         options: Universal,
         source: Source,
         config: Config,
@@ -102,6 +104,9 @@ impl Run {
             seconds: 0.0,
             interrupted: None,
             clock_in_doubt: false,
+            answer: None,
+            checks: Vec::new(),
+            readings: Vec::new(),
             rescues: Vec::new(),
             targets: Vec::new(),
         };
@@ -111,6 +116,7 @@ impl Run {
             now,
             tool,
             section,
+            is_gentle,
             options,
             source,
             config,
@@ -145,6 +151,11 @@ impl Run {
     /// All sections of this tool.
     pub fn sections<T: Section>(&self) -> Result<Vec<Named<T>>, UsageError> {
         Ok(self.config.sections(self.section)?)
+    }
+
+    /// All sections of one kind.
+    pub fn sections_of<T: Section>(&self, kind: &str) -> Result<Vec<Named<T>>, UsageError> {
+        Ok(self.config.sections(kind)?)
     }
 
     /// The sections that were selected, checked against what there is.
@@ -416,6 +427,46 @@ impl Run {
         self.report.rescues.push(rescue);
     }
 
+    /// Records what a check found.
+    pub fn record_check(&mut self, check: Check) {
+        let listener = if self.prints_report { logging::NOT_ON_SCREEN } else { self.tool };
+        let Check { name, message, status, .. } = &check;
+        match status {
+            Status::Ok => log::debug!("{name}: {message}"),
+            Status::Warning => log::warn!(target: listener, "{name}: {message}"),
+            _ => log::error!(target: listener, "{name}: {message}"),
+        }
+        self.report.checks.push(check);
+    }
+
+    /// Records what was measured of a volume or watch.
+    pub fn read_gauge(&mut self, gauge: Gauge, of: &str, value: f64) {
+        self.report.readings.push(Reading { gauge, of: of.to_owned(), value });
+    }
+
+    /// Answers a question by the exit code alone.
+    pub fn answer(&mut self, status: Status) {
+        self.prints_report = false;
+        self.report.answer = Some(status);
+    }
+
+    /// How another tool has looked after a section.
+    pub fn care_of(&self, tool: &str, section: &str) -> Care {
+        let folder = self.places.state.parent().map(|state| state.join(tool));
+        let history = folder.and_then(|folder| History::look(&folder).ok().flatten());
+        history.and_then(|history| history.care(section).ok()).unwrap_or_default()
+    }
+
+    /// The folder for what lasts as long as the machine runs, made if need be.
+    pub fn runtime_folder(&self) -> std::io::Result<&Path> {
+        make_folder(&self.places.runtime).map(|()| self.places.runtime.as_path())
+    }
+
+    /// The folder for what this tool remembers, made if need be.
+    pub fn state_folder(&self) -> std::io::Result<&Path> {
+        make_folder(&self.places.state).map(|()| self.places.state.as_path())
+    }
+
     /// Records what was done to a section.
     pub fn record(&mut self, target: Target) {
         // The report tells the same to who reads the screen: twice would be once too often.
@@ -461,8 +512,9 @@ impl Run {
             }
         }
         let mut known = self.remember_in_history();
-        // A folder named at a prompt is no section that anybody watches.
-        if self.is_ad_hoc {
+        // A folder named at a prompt is no section that anybody watches, and of a part of all checks nothing
+        // can be told of the others.
+        if self.is_ad_hoc || (!self.report.checks.is_empty() && !self.names().is_empty()) {
             return;
         }
         let sections: Vec<&str> = self.config.names(self.section).collect();
@@ -475,6 +527,10 @@ impl Run {
     fn remember_in_history(&self) -> Known {
         let waiting = Waiting::of(self.tool, &self.places.runtime);
         let entry = Entry::of(&self.report);
+        if self.is_gentle && !History::is_stale(&self.places.state, self.now) && waiting.keep(&entry).is_ok()
+        {
+            return Known::default();
+        }
         let mut entries = waiting.entries();
         let waited = !entries.is_empty();
         entries.push(entry.clone());
@@ -521,7 +577,7 @@ impl Run {
 
     fn print(&self) -> std::io::Result<()> {
         let quiet = self.options.cron && self.report.interrupted.is_none() && self.report.status().is_quiet();
-        let none_due = self.report.targets.is_empty() && self.options.every.is_some();
+        let none_due = self.report.is_empty() && self.options.every.is_some();
         if quiet || none_due || !self.prints_report {
             return Ok(());
         }
@@ -533,6 +589,7 @@ impl Run {
             }
             Format::Human => report::human(&self.report),
             Format::Json => report::json(&self.report),
+            Format::Nagios => report::nagios(&self.report),
         })
     }
 

@@ -4,7 +4,7 @@
 use crate::{Run, UsageError, exit::Status, report::Rescue};
 use maint_core::{
     emergency::{Mark, Need},
-    fs::{Ballast, Mount, Usage},
+    fs::{Ballast, Mount, Usage, Uuid},
     section::VolumeSection,
     text::shown_path,
     units::ByteSize,
@@ -13,11 +13,16 @@ use std::path::{Path, PathBuf};
 
 /// The mount of a volume, if it is the right one.
 pub fn mounted(name: &str, volume: &VolumeSection) -> Result<Mount, String> {
-    let shown = shown_path(&volume.path);
-    let mount = Mount::at(&volume.path)
-        .map_err(|error| format!("volume {name} ({shown}) cannot be looked at: {error}"))?;
+    mounted_at(name, &volume.path, volume.uuid.as_ref())
+}
+
+/// The mount at a path, if it is the right one.
+pub fn mounted_at(name: &str, path: &Path, uuid: Option<&Uuid>) -> Result<Mount, String> {
+    let shown = shown_path(path);
+    let mount =
+        Mount::at(path).map_err(|error| format!("volume {name} ({shown}) cannot be looked at: {error}"))?;
     let mount = mount.ok_or_else(|| format!("volume {name} is not mounted at {shown}"))?;
-    if let Some(wanted) = &volume.uuid {
+    if let Some(wanted) = uuid {
         match mount.uuid() {
             Ok(found) if found == *wanted => {}
             Ok(found) => {

@@ -2,12 +2,7 @@
 
 use crate::{
     args::ReclaimArgs,
-    output::{Output, Tail},
-    processes::{self, Process},
-    program::{self, NoProgram},
     space::{Change, Spaces},
-    start::start,
-    watch::Watch,
     words,
 };
 use maint_core::{
@@ -17,13 +12,13 @@ use maint_core::{
 };
 use maint_run::{
     Run,
+    command::{self, NoProgram, Performed, Process, Tail},
     config::Named,
     exit::Status,
     report::{Counter, Ended, Failure, Ran, Target, Work},
     signals,
 };
 use std::{
-    io,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -68,7 +63,7 @@ fn prepare(run: &Run, section: &Named<ReclaimSection>, done: &mut Target) -> Opt
         }
         done.notes.push(held);
     }
-    let program = program::find(section.value.program()).map_err(|error| match error {
+    let program = command::find(section.value.program()).map_err(|error| match error {
         NoProgram::Missing(why) => done.note(Status::Warning, format!("{why}: nothing was done")),
         NoProgram::Distrusted(why) => done.note(Status::Refused, why),
     });
@@ -83,44 +78,29 @@ fn carry_out(
     spaces: Spaces,
     done: &mut Target,
 ) -> Vec<Change> {
-    let command = &section.value.command;
-    if let Err(error) = run.audit().command_begins(&section.name, command) {
+    let words = &section.value.command;
+    if let Err(error) = run.audit().command_begins(&section.name, words) {
         done.note(Status::Refused, format!("{error}; nothing is run that cannot be accounted for"));
         return Vec::new();
     }
     let begun = Instant::now();
-    let performed = perform(section, program, &spaces);
+    let performed =
+        command::perform(program, &section.value.command, section.value.timeout, || spaces.out_of_room());
     let seconds = begun.elapsed().as_secs_f64();
     let changes = spaces.after();
-    let (ended, tail, left) = performed.unwrap_or_else(|error| {
-        (Ended::NotBegun(format!("it could not be started: {error}")), Tail::default(), Vec::new())
+    let Performed { ended, tail, left } = performed.unwrap_or_else(|error| Performed {
+        ended: Ended::NotBegun(format!("it could not be started: {error}")),
+        tail: Tail::default(),
+        left: Vec::new(),
     });
     let freed = changes.iter().filter(|change| change.freed() > 0);
     let freed: Vec<(String, u64)> = freed.map(|change| (change.name.clone(), change.freed())).collect();
     let ran = Ran { ended, seconds, freed };
-    run.audit().command_ended(&section.name, command, &ran);
+    run.audit().command_ended(&section.name, words, &ran);
     note_end(done, section, &ran, &tail, &left);
     note_space(done, &ran, &changes);
     done.work = Work::Command(Some(ran));
     changes
-}
-
-/// Runs it to its end; what it printed last, and what it left running.
-fn perform(
-    section: &Named<ReclaimSection>,
-    program: &Path,
-    spaces: &Spaces,
-) -> io::Result<(Ended, Tail, Vec<Process>)> {
-    processes::adopt_orphans();
-    let others = processes::below_us();
-    let (reader, writer) = io::pipe()?;
-    let output = Output::read(reader)?;
-    let child = start(program, &section.value.command, writer)?;
-    let mut watch = Watch::over(child, others);
-    let ended = watch.until_end(section.value.timeout, || spaces.out_of_room());
-    let tail = output.finish(&watch.left_behind());
-    // Asked once more: some were just about to end.
-    Ok((ended, tail, watch.left_behind()))
 }
 
 fn note_end(done: &mut Target, section: &Named<ReclaimSection>, ran: &Ran, tail: &Tail, left: &[Process]) {

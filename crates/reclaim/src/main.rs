@@ -3,12 +3,7 @@
 mod args;
 mod command;
 mod emergency;
-mod output;
-mod processes;
-mod program;
 mod space;
-mod start;
-mod watch;
 mod words;
 
 use args::ReclaimArgs;
@@ -22,7 +17,7 @@ use std::process::ExitCode;
 struct Reclaim;
 
 fn main() -> ExitCode {
-    start::second_half().unwrap_or_else(maint_run::main::<Reclaim>)
+    maint_run::main::<Reclaim>()
 }
 
 impl Tool for Reclaim {

@@ -1,6 +1,5 @@
 //! What a section means, in a person's words.
 
-use crate::program;
 use maint_core::section::ReclaimSection;
 use maint_run::config::{Config, Named};
 
@@ -23,7 +22,7 @@ pub(crate) fn describe(config: &Config, section: &Named<ReclaimSection>) -> Stri
         unmarked.is_some(),
         format!("never in an emergency, for [volume.{}] has no mark", unmarked.map_or("", String::as_str)),
     );
-    if let Err(fault) = program::find(value.program()) {
+    if let Err(fault) = maint_run::command::find(value.program()) {
         notes.push(format!("as of now {fault}"));
     }
     let text = format!("[reclaim.{name}] {}: {}", value.shown(), notes.join("; "));

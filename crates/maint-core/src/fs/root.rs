@@ -148,6 +148,15 @@ impl Root {
         Ok(Self { path: path.to_owned(), top, way, lock_device: OnceLock::new() })
     }
 
+    /// Opens a folder to look at what is in it, wherever it lies: nothing is ever removed from such a root.
+    pub fn to_look(path: &Path) -> Result<Self, RootError> {
+        let (here, way) = reach(path, LastLink::Follow)?;
+        let failed = |source: io::Error| FsError { operation: "open", path: shown_path(path), source };
+        let handle = quietly(|flags| openat(&here, c".", flags, Mode::empty())).map_err(failed)?;
+        let top = Folder::new(handle, Vec::new()).map_err(failed)?;
+        Ok(Self { path: path.to_owned(), top, way, lock_device: OnceLock::new() })
+    }
+
     /// Makes the folder at a path, if the one above it is there and may hold it, and opens it.
     pub fn make(path: &Path, borders: &Borders) -> Result<Self, RootError> {
         let shown = shown_path(path);

@@ -4,14 +4,18 @@
 //! business.
 
 mod files;
+mod plugin;
 mod reclaim;
 mod values;
 mod volume;
+mod watch;
 
 pub use files::{EmergencyPolicy, EmptyFolders, FilesSection, GuardSection, check_root_path};
+pub use plugin::PluginSection;
 pub use reclaim::ReclaimSection;
 pub use values::{AgeByValue, KeepNewestValue, KeepValue, LimitValue, Patterns, Rate, ThenValue, ThinValue};
-pub use volume::{EmergencyMarks, VolumeSection};
+pub use volume::{EmergencyMarks, ForecastMarks, VolumeSection};
+pub use watch::{Severity, WatchSection};
 
 /// Two keys of one table that cannot both be meant, or one that is missing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

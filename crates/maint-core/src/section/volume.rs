@@ -4,7 +4,7 @@ use super::{Fault, Section, check_root_path};
 use crate::{
     emergency::Mark,
     fs::Uuid,
-    units::{ByteSize, deserialize_from_str},
+    units::{ByteSize, Span, deserialize_from_str},
 };
 use std::{convert::Infallible, path::PathBuf, str::FromStr};
 
@@ -16,10 +16,29 @@ pub struct VolumeSection {
     pub path: PathBuf,
     /// The only filesystem that counts as this volume.
     pub uuid: Option<Uuid>,
+    /// From here on somebody should look.
+    pub warn: Option<Mark>,
+    /// From here on something must be done.
+    pub crit: Option<Mark>,
+    /// The same by the time that is left.
+    #[serde(default)]
+    pub forecast: ForecastMarks,
+    /// So much can be written to its device in all.
+    pub endurance: Option<ByteSize>,
     /// From when to when space is got back at any price that the targets name.
     pub emergency: Option<EmergencyMarks>,
     /// So much space is held back for an emergency.
     pub ballast: Option<ByteSize>,
+}
+
+/// `forecast = { warn = "7d", crit = "24h" }`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ForecastMarks {
+    /// Full within this: somebody should look.
+    pub warn: Option<Span>,
+    /// Full within this: something must be done.
+    pub crit: Option<Span>,
 }
 
 /// `emergency = { at = "95%", until = "85%" }`.
@@ -84,6 +103,18 @@ impl Section for VolumeSection {
                 "uuid",
                 format!("\"{uuid}\" is no UUID: copy what blkid or lsblk -f prints"),
             ));
+        }
+        if let (Some(warn), Some(crit)) = (self.warn, self.crit)
+            && !warn.comes_before(&crit)
+        {
+            return Err(Fault::at(
+                "warn",
+                format!("begins at {warn}, which is no earlier than crit, {crit}"),
+            ));
+        }
+        let ForecastMarks { warn, crit } = self.forecast;
+        if warn.zip(crit).is_some_and(|(warn, crit)| warn <= crit) {
+            return Err(Fault::at("forecast", "warn looks no further ahead than crit: write a longer one"));
         }
         if let Some(emergency) = &self.emergency {
             emergency.check()?;

@@ -1,6 +1,6 @@
 //! The report for a person, at 3 a.m.: verb, count, bytes, place, reason.
 
-use super::{Counter, Leaves, Means, Ran, Report, Rescue, Target, Work, need_in_words};
+use super::{Check, Counter, Leaves, Means, Ran, Report, Rescue, Target, Work, need_in_words};
 use crate::{clock, exit::Status};
 use maint_core::{
     text::{count, grouped},
@@ -10,6 +10,11 @@ use std::fmt::Write as _;
 
 pub(crate) fn render(report: &Report) -> String {
     let mut text = String::new();
+    if !report.checks.is_empty() {
+        render_checks(&mut text, &report.checks);
+        let _ = writeln!(text, "\n{}", summary_of_checks(report));
+        return text;
+    }
     if report.is_dry_run() {
         text.push_str("DRY RUN: nothing has been changed.\n\n");
     }
@@ -27,6 +32,28 @@ pub(crate) fn render(report: &Report) -> String {
     }
     let _ = writeln!(text, "{}", summary(report));
     text
+}
+
+/// A line for each finding, the worst first, with what to do below it.
+fn render_checks(text: &mut String, checks: &[Check]) {
+    let width = checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0);
+    let mut checks: Vec<&Check> = checks.iter().collect();
+    checks.sort_by_key(|check| std::cmp::Reverse(check.status.gravity()));
+    for check @ Check { name, message, next, .. } in checks {
+        let word = if check.is_measured { check.word().to_uppercase() } else { "-".to_owned() };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{word:<8}  {name:<width$}  {message}");
+        if let Some(next) = next {
+            let _ = writeln!(text, "{:<8}  {:<width$}  next: {next}", "", "");
+        }
+    }
+}
+
+fn summary_of_checks(report: &Report) -> String {
+    let wrong = report.checks.iter().filter(|check| check.status != Status::Ok).count();
+    let checks = count(report.checks.len() as u64, "check");
+    let wrong = if wrong == 0 { "all well".to_owned() } else { format!("{wrong} not well") };
+    format!("{}: {checks}, {wrong}, in {:.1} s: {}", report.tool, report.seconds, report.status().word())
 }
 
 fn render_rescue(text: &mut String, rescue: &Rescue) {

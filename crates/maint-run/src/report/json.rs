@@ -1,6 +1,6 @@
 //! The report for programs: `maint.report/1`. These structs are the promise; the values inside may change.
 
-use super::{COUNTERS, Counts, Ended, Ran, Report, Rescue, Rung, Target, Work};
+use super::{COUNTERS, Check, Counts, Ended, Ran, Report, Rescue, Rung, Target, Work};
 use crate::clock;
 use maint_core::{fs::Inodes, units::Span};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
@@ -21,8 +21,12 @@ struct WireReport<'a> {
     exit_code: u8,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     volumes: Vec<WireVolume<'a>>,
-    targets: Vec<WireTarget<'a>>,
-    totals: Totals<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<Vec<WireCheck<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    targets: Option<Vec<WireTarget<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    totals: Option<Totals<'a>>,
     errors: Vec<WireError<'a>>,
 }
 
@@ -92,6 +96,18 @@ struct WireRung<'a> {
 }
 
 #[derive(Serialize)]
+struct WireCheck<'a> {
+    name: &'a str,
+    status: &'static str,
+    message: &'a str,
+    value: Option<f64>,
+    warn: Option<f64>,
+    crit: Option<f64>,
+    unit: Option<&'static str>,
+    next: Option<&'a str>,
+}
+
+#[derive(Serialize)]
 struct WireError<'a> {
     target: &'a str,
     path: &'a str,
@@ -104,6 +120,7 @@ struct Totals<'a>(&'a Report);
 struct Pairs<'a, K>(&'a [(K, u64)]);
 
 pub(crate) fn render(report: &Report) -> String {
+    let is_check = report.tool.starts_with("check-");
     let wire = WireReport {
         schema: "maint.report/1",
         tool: report.tool,
@@ -118,8 +135,9 @@ pub(crate) fn render(report: &Report) -> String {
         status: report.status().word(),
         exit_code: report.exit_code(),
         volumes: report.rescues.iter().map(WireVolume::of).collect(),
-        targets: report.targets.iter().map(WireTarget::of).collect(),
-        totals: Totals(report),
+        checks: is_check.then(|| report.checks.iter().map(WireCheck::of).collect()),
+        targets: (!is_check).then(|| report.targets.iter().map(WireTarget::of).collect()),
+        totals: (!is_check).then_some(Totals(report)),
         errors: report.targets.iter().flat_map(errors_of).collect(),
     };
     // Every key is a string and every number finite.
@@ -152,6 +170,22 @@ impl<'a> WireTarget<'a> {
                 Work::Command(None) | Work::Files => None,
             },
             notes: &target.notes,
+        }
+    }
+}
+
+impl<'a> WireCheck<'a> {
+    fn of(check: &'a Check) -> Self {
+        let Check { name, message, measure, next, .. } = check;
+        Self {
+            name,
+            status: check.word(),
+            message,
+            value: measure.map(|measure| measure.value),
+            warn: measure.and_then(|measure| measure.warn),
+            crit: measure.and_then(|measure| measure.crit),
+            unit: measure.map(|measure| measure.unit.word()),
+            next: next.as_deref(),
         }
     }
 }

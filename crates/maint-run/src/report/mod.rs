@@ -1,16 +1,22 @@
 //! What a run did, as one value. It is printed for people and for programs, kept in the history and
 //! turned into metrics: all four are renderings of it.
 
+mod check;
 mod command;
 mod counters;
+mod gauges;
 mod human;
 mod json;
+mod nagios;
 mod rescue;
 
+pub use check::{Check, Measure, Unit};
 pub use command::{Ended, Ran};
 pub use counters::{COUNTERS, Counter};
+pub use gauges::{Gauge, Reading};
 pub(crate) use human::render as human;
 pub(crate) use json::render as json;
+pub(crate) use nagios::render as nagios;
 pub use rescue::{Means, Rescue, Rung, need_in_words};
 
 use crate::exit::Status;
@@ -40,6 +46,12 @@ pub struct Report {
     pub interrupted: Option<i32>,
     /// Its clock could not be believed.
     pub clock_in_doubt: bool,
+    /// The answer to a question, which is all that it is about.
+    pub answer: Option<Status>,
+    /// What was found, by a tool that checks.
+    pub checks: Vec<Check>,
+    /// What it measured.
+    pub readings: Vec<Reading>,
     /// In an emergency one for each volume that was looked at.
     pub rescues: Vec<Rescue>,
     /// One for each section it worked on.
@@ -324,7 +336,8 @@ impl Report {
     pub fn status(&self) -> Status {
         let targets = self.targets.iter().map(|target| target.status);
         let volumes = self.rescues.iter().map(|rescue| rescue.status);
-        targets.chain(volumes).fold(Status::Ok, Status::worse)
+        let checks = self.checks.iter().map(|check| check.status);
+        targets.chain(volumes).chain(checks).chain(self.answer).fold(Status::Ok, Status::worse)
     }
 
     /// What the process will say of it.
@@ -341,12 +354,14 @@ impl Report {
 
     /// Whether there is nothing to tell.
     pub fn is_empty(&self) -> bool {
-        self.targets.is_empty() && self.rescues.is_empty() && self.interrupted.is_none()
+        let done = self.targets.is_empty() && self.rescues.is_empty() && self.checks.is_empty();
+        done && self.interrupted.is_none()
     }
 
     /// Whether anything was done that must be remembered.
     pub fn has_acted(&self) -> bool {
-        self.targets.iter().any(|target| !target.dry_run)
+        !self.checks.is_empty()
+            || self.targets.iter().any(|target| !target.dry_run)
             || self.rescues.iter().any(|rescue| rescue.acted && !rescue.dry_run)
     }
 

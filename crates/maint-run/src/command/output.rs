@@ -1,6 +1,6 @@
 //! What a command prints: all of it is read, so that it never waits for us, and the end of it is kept.
 
-use crate::processes::Process;
+use super::processes::Process;
 use maint_core::text::{grouped, printable};
 use std::{
     io::{self, PipeReader, Read as _},
@@ -22,7 +22,7 @@ const GRACE: Duration = Duration::from_millis(200);
 const LONG_GRACE: Duration = Duration::from_secs(5);
 
 /// Output that is being read.
-pub(crate) struct Output {
+pub(super) struct Output {
     tail: Arc<Mutex<Tail>>,
     closed: Receiver<()>,
     is_over: Arc<AtomicBool>,
@@ -30,14 +30,14 @@ pub(crate) struct Output {
 
 /// The end of what was printed.
 #[derive(Debug, Default)]
-pub(crate) struct Tail {
+pub struct Tail {
     bytes: Vec<u8>,
     left_out: u64,
 }
 
 impl Output {
     /// Reads a pipe in a thread of its own: it may be held open for ever by whom the command left behind.
-    pub(crate) fn read(pipe: PipeReader) -> io::Result<Self> {
+    pub(super) fn read(pipe: PipeReader) -> io::Result<Self> {
         let (tail, is_over) = (Arc::<Mutex<Tail>>::default(), Arc::<AtomicBool>::default());
         let (end, closed) = channel();
         let its = (Arc::clone(&tail), Arc::clone(&is_over));
@@ -46,7 +46,7 @@ impl Output {
     }
 
     /// The end of what came, now that the command has ended and `left` these running.
-    pub(crate) fn finish(self, left: &[Process]) -> Tail {
+    pub(super) fn finish(self, left: &[Process]) -> Tail {
         let _ = self.closed.recv_timeout(if left.is_empty() { LONG_GRACE } else { GRACE });
         self.is_over.store(true, Ordering::Relaxed);
         std::mem::take(&mut *self.tail.lock().unwrap_or_else(PoisonError::into_inner))
@@ -70,6 +70,11 @@ fn drain(mut pipe: PipeReader, tail: &Mutex<Tail>, is_over: &AtomicBool, end: &S
 }
 
 impl Tail {
+    /// What it printed, if all of it was kept.
+    pub fn whole(&self) -> Option<String> {
+        (self.left_out == 0).then(|| String::from_utf8_lossy(&self.bytes).into_owned())
+    }
+
     fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
         let over = self.bytes.len().saturating_sub(KEPT);
@@ -78,7 +83,7 @@ impl Tail {
     }
 
     /// The last lines, safe to print.
-    pub(crate) fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         let lines = self.bytes.split(|b| matches!(b, b'\n' | b'\r')).map(<[u8]>::trim_ascii_end);
         // Where the beginning is cut off the first line is none.
         let lines: Vec<&[u8]> =

@@ -8,11 +8,11 @@ use std::{
 };
 
 /// Where programs are looked for, and what a command has as its PATH: never what the caller has.
-pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin";
+pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin";
 
 /// Why there is no program to run.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum NoProgram {
+pub enum NoProgram {
     /// There is none.
     Missing(String),
     /// Somebody else may have put something into its place.
@@ -28,7 +28,7 @@ impl fmt::Display for NoProgram {
 }
 
 /// Finds it, by the path that no link can bend any more.
-pub(crate) fn find(word: &str) -> Result<PathBuf, NoProgram> {
+pub fn find(word: &str) -> Result<PathBuf, NoProgram> {
     let path = if word.starts_with('/') {
         Some(PathBuf::from(word)).filter(|path| is_program(path))
     } else {

@@ -6,22 +6,22 @@ use std::{collections::HashMap, fs};
 
 /// A process that runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Process {
+pub struct Process {
     /// Its number.
-    pub(crate) pid: Pid,
+    pub pid: Pid,
     /// What is running there, safe to print.
-    pub(crate) name: String,
+    pub name: String,
 }
 
 /// From now on who loses his parent becomes a child of this process, and is found.
-pub(crate) fn adopt_orphans() {
+pub(super) fn adopt_orphans() {
     if let Err(errno) = prctl::set_child_subreaper(true) {
         log::debug!("processes that make themselves independent will not be found: {errno}");
     }
 }
 
 /// All that run below this process.
-pub(crate) fn below_us() -> Vec<Process> {
+pub(super) fn below_us() -> Vec<Process> {
     let mut children: HashMap<i32, Vec<Process>> = HashMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let is_process = entry.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit);

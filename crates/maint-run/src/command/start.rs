@@ -4,9 +4,9 @@
 //! ended by SIGTERM. A process can only undo this for itself. So the program starts itself again, undoes it
 //! there, and becomes the command.
 
-use crate::program::PATH;
+use super::program::PATH;
+use crate::screen;
 use maint_core::text::printable;
-use maint_run::screen;
 use nix::{
     sys::{
         prctl,
@@ -22,12 +22,12 @@ use std::{
 };
 
 /// What the program is called while it is about to become a command.
-const HALF_STARTED: &str = "reclaim-command";
+const HALF_STARTED: &str = "maint-command";
 /// What a shell exits with when it cannot run a program.
 const CANNOT_RUN: u8 = 126;
 
 /// Starts a command whose output goes into a pipe.
-pub(crate) fn start(program: &Path, words: &[String], output: PipeWriter) -> io::Result<Child> {
+pub(super) fn start(program: &Path, words: &[String], output: PipeWriter) -> io::Result<Child> {
     let home = User::from_uid(Uid::effective()).ok().flatten().map(|user| user.dir);
     Command::new("/proc/self/exe")
         .arg0(HALF_STARTED)

@@ -1,8 +1,8 @@
 //! Watching a command until it ends, and stopping one that does not, or must not go on.
 
-use crate::processes::{Process, below_us};
+use super::processes::{Process, below_us};
+use crate::{report::Ended, signals};
 use maint_core::units::Span;
-use maint_run::{report::Ended, signals};
 use nix::{
     errno::Errno,
     sys::{
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LAST_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A command under way.
-pub(crate) struct Watch {
+pub(super) struct Watch {
     child: Child,
     group: Pid,
     /// What earlier commands left running is not this one's.
@@ -35,14 +35,14 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Over a command that has just been started, beside `others`.
-    pub(crate) fn over(child: Child, others: Vec<Process>) -> Self {
+    pub(super) fn over(child: Child, others: Vec<Process>) -> Self {
         // The kernel gives no number beyond this.
         let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
         Self { child, group, others }
     }
 
     /// Waits for its end. It is stopped after `timeout`, by a signal to this run, or when `alarm` says why.
-    pub(crate) fn until_end(&mut self, timeout: Span, alarm: impl Fn() -> Option<String>) -> Ended {
+    pub(super) fn until_end(&mut self, timeout: Span, alarm: impl Fn() -> Option<String>) -> Ended {
         let begun = Instant::now();
         let mut asked = begun;
         while !self.has_ended() {
@@ -70,7 +70,7 @@ impl Watch {
     }
 
     /// What it left running.
-    pub(crate) fn left_behind(&self) -> Vec<Process> {
+    pub(super) fn left_behind(&self) -> Vec<Process> {
         let mut left = below_us();
         left.retain(|process| !self.others.iter().any(|other| other.pid == process.pid));
         left
