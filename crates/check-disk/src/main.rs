@@ -53,7 +53,7 @@ impl Tool for CheckDisk {
         let plugins: Vec<Named<PluginSection>> = config.sections("check")?;
         let volumes = config.volumes().map(|(name, volume)| {
             let place = shown_path(&volume.path);
-            format!("[volume.{name}] {place}: {}", volume::describe(volume))
+            format!("[volume.{name}] {place}: {}", volume.describe())
         });
         let watches = watches.iter().map(|watch| {
             let place = shown_path(&watch.value.path);

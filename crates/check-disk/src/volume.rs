@@ -32,20 +32,6 @@ pub(crate) fn marks(volume: &VolumeSection, medium: Medium) -> (Mark, Mark) {
     }
 }
 
-/// What is expected of a volume, in a person's words.
-pub(crate) fn describe(volume: &VolumeSection) -> String {
-    let marks = match (volume.warn, volume.crit) {
-        (None, None) => vec!["marks that suit what it lies on".to_owned()],
-        (warn, crit) => {
-            let warn = warn.map(|mark| format!("warned from {mark}"));
-            let crit = crit.map(|mark| format!("critical from {mark}"));
-            warn.into_iter().chain(crit).collect()
-        }
-    };
-    let endurance = volume.endurance.map(|size| format!("stands {size} of writes"));
-    marks.into_iter().chain(endurance).collect::<Vec<_>>().join(", ")
-}
-
 impl Seen {
     /// How full it is.
     pub(crate) fn usage(&self) -> Usage {

@@ -146,15 +146,10 @@ fn check_config<T: Tool>(config: &Config, source: &Source) -> Result<u8, UsageEr
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{} has no section [{}.NAME] and would do nothing", T::NAME, T::SECTION);
     }
-    for (name, volume) in config.volumes() {
+    // Whose own they are tells of them itself.
+    for (name, volume) in config.volumes().filter(|_| T::SECTION != "volume") {
         let place = shown_path(&volume.path);
-        let marks =
-            volume.emergency.map(|marks| format!("emergency from {} until {}", marks.at, marks.until()));
-        let ballast = volume.ballast.map(|size| format!("ballast {size}"));
-        let notes: Vec<String> = marks.into_iter().chain(ballast).collect();
-        if !notes.is_empty() {
-            let _ = writeln!(text, "[volume.{name}] {place}: {}", notes.join("; "));
-        }
+        let _ = writeln!(text, "[volume.{name}] {place}: {}", volume.describe());
     }
     for line in described {
         text += &line;

@@ -81,6 +81,28 @@ impl EmergencyMarks {
     }
 }
 
+impl VolumeSection {
+    /// What is expected of it, in a person's words.
+    pub fn describe(&self) -> String {
+        let Self { warn, crit, forecast: _, endurance, emergency, ballast, .. } = self;
+        let marks = match (warn, crit) {
+            (None, None) => "marks that suit what it lies on".to_owned(),
+            (warn, crit) => {
+                let warn = warn.map(|mark| format!("warned from {mark}"));
+                let crit = crit.map(|mark| format!("critical from {mark}"));
+                warn.into_iter().chain(crit).collect::<Vec<_>>().join(", ")
+            }
+        };
+        let more = [
+            endurance.map(|size| format!("stands {size} of writes")),
+            emergency.map(|marks| format!("emergency from {} until {}", marks.at, marks.until())),
+            ballast.map(|size| format!("ballast {size}")),
+        ];
+        let all: Vec<String> = std::iter::once(marks).chain(more.into_iter().flatten()).collect();
+        all.join("; ")
+    }
+}
+
 impl FromStr for Uuid {
     type Err = Infallible;
 
