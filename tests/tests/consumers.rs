@@ -340,9 +340,18 @@ impl Server {
         Some(text)
     }
 
+    /// What the API answers: it answers 503, and no JSON, for a while after the server's own metrics are there.
     fn json(&self, path: &str) -> Value {
-        let text = self.try_get(path).unwrap();
-        serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap()
+        let begun = Instant::now();
+        loop {
+            let text = self.try_get(path).unwrap_or_default();
+            let body = text.split_once("\r\n\r\n").and_then(|(_, body)| serde_json::from_str(body).ok());
+            if let Some(value) = body {
+                return value;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "{path}: {text}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// The names of the alerts that fire, each with what it is about.
