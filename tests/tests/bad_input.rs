@@ -321,6 +321,12 @@ fn host_and_log() {
         ("[log]\nfile = 'x.log'", "2:8", "is not absolute"),
         ("[log]\nsyslog = 'yes'", "2:10", "expected a boolean"),
         ("[flies.live]\npath = '/x'", "1:2", "unknown section `flies`, expected one of `host`, `log`"),
+        ("[maint]\nstate-dir = '/x'", "2:1", "unknown section `maint`, expected one of `host`, `log`"),
+        (
+            "state-dir = '/x'",
+            "1:1",
+            "state-dir stands in no section: its heading, such as [host], belongs above it",
+        ),
         ("host = 5", "1:1", "where a table [host] belongs"),
         ("files = 5", "1:1", "where a table [files.NAME] belongs"),
         ("[files]\nmax-age = '1d'", "2:1", "give the section a name, as in [files.NAME]"),

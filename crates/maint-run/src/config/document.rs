@@ -172,6 +172,10 @@ impl Document {
         if !matches!(table.value.get_ref(), DeValue::Table(_)) {
             let section = &table.section;
             let why = match &table.name {
+                Some(_) if tables_of(section).is_none() => unknown_section(section),
+                None if tables_of(section).is_none() => {
+                    format!("{section} stands in no section: its heading, such as [host], belongs above it")
+                }
                 Some(key) if is_named(section) => {
                     format!(
                         "\"{key}\" is no table: give the section a name, as in [{section}.NAME], and put its keys there"
@@ -192,13 +196,8 @@ impl Document {
     /// nothing.
     fn know_all(&self) -> Result<(), Faults> {
         let unknown = self.tables.iter().filter(|table| tables_of(&table.section).is_none());
-        let known: Vec<&str> = SECTIONS.iter().map(|(word, _)| *word).collect();
         let faults: Vec<String> = unknown
-            .map(|table| {
-                let why =
-                    format!("unknown section `{}`, expected one of `{}`", table.section, known.join("`, `"));
-                self.files[table.file].fault(table.word.clone(), &why)
-            })
+            .map(|table| self.files[table.file].fault(table.word.clone(), &unknown_section(&table.section)))
             .collect();
         if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }
     }
@@ -324,6 +323,11 @@ fn tables_of(section: &str) -> Option<Tables> {
 /// Whether the tables of a section have names of their own; of an unknown one it does not matter.
 fn is_named(section: &str) -> bool {
     tables_of(section) != Some(Tables::One)
+}
+
+fn unknown_section(section: &str) -> String {
+    let known: Vec<&str> = SECTIONS.iter().map(|(word, _)| *word).collect();
+    format!("unknown section `{section}`, expected one of `{}`", known.join("`, `"))
 }
 
 fn is_good_name(name: &str) -> bool {
