@@ -1,5 +1,6 @@
 //! What the kernel tells of the device below a volume: what it is, what it has written, what is worn.
 
+use maint_core::{section::VolumeSection, units::ByteSize};
 use std::path::{Path, PathBuf};
 
 /// What a volume lies on.
@@ -55,9 +56,10 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    /// How much such a device may be expected to stand, where its maker's word is not known.
-    pub(crate) fn expected_endurance(&self) -> Option<u64> {
-        Some(self.size?.saturating_mul(self.medium.rewrites()?))
+    /// How many bytes written it stands: by its maker's word, or as such a one may be expected to.
+    pub(crate) fn endurance(&self, volume: &VolumeSection) -> Option<u64> {
+        let expected = || Some(self.size?.saturating_mul(self.medium.rewrites()?));
+        volume.endurance.map(ByteSize::bytes).or_else(expected)
     }
 
     /// Reads what there is below `/sys`, or a tree that stands for it.

@@ -17,7 +17,7 @@ use device::Device;
 use maint_core::{
     section::{FilesSection, PluginSection, VolumeSection, WatchSection},
     text::{printable, shown_path},
-    units::Span,
+    units::{Span, real},
 };
 use maint_run::{
     Run, Tool, UsageError,
@@ -28,7 +28,6 @@ use maint_run::{
 use outlook::Outlooks;
 use probe::{Answer, Answers, Held, Seen};
 use std::{path::Path, process::ExitCode};
-use volume::real;
 
 struct CheckDisk;
 
@@ -134,13 +133,16 @@ impl Sections {
         let Answers { volumes: answers, watched, held, .. } = &asked;
         let mut outlooks = Outlooks::open(run, &self.files);
         for ((name, volume), answer) in self.volumes.iter().zip(answers) {
-            for check in volume::checks(name, volume, answer, held.as_ref(), &args.sys) {
+            if let Some(check) = volume::not_seen(name, volume, answer) {
                 run.record_check(check);
             }
             let is_there = matches!(answer, Answer::Seen(_));
             run.read_gauge(Gauge::VolumeMounted, name, f64::from(u8::from(is_there)));
             if let Answer::Seen(seen) = answer {
                 let device = Device::of(&args.sys, seen.device, &seen.kind);
+                for check in volume::checks(name, volume, seen, held.as_ref(), &device) {
+                    run.record_check(check);
+                }
                 read_gauges(run, name, seen, held.as_ref(), &device);
                 for check in outlooks.checks(run, name, volume, seen, &device) {
                     run.record_check(check);

@@ -5,13 +5,13 @@ use crate::{
     probe::Seen,
     store::{self, Store},
     trees::Trees,
-    volume::{self, real},
+    volume,
 };
 use maint_core::{
     forecast::{Eta, Forecast, Holding, Method, Outlook, Sample, Stopped, forecast},
     section::{FilesSection, VolumeSection},
     time::Timestamp,
-    units::{ByteSize, Span},
+    units::{ByteSize, Span, real},
 };
 use maint_run::{
     Run,
@@ -231,7 +231,7 @@ fn years_left(volume: &VolumeSection, device: &Device, samples: &[store::Sample]
     let now = samples.last().filter(|sample| sample.written > 0)?;
     let first = samples.iter().find(|sample| sample.written > 0 && sample.written <= now.written)?;
     let seconds = now.at - first.at;
-    let budget = volume.endurance.map(ByteSize::bytes).or_else(|| device.expected_endurance())?;
+    let budget = device.endurance(volume)?;
     if seconds < DAY || now.written == first.written {
         return None;
     }

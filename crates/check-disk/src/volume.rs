@@ -10,14 +10,13 @@ use maint_core::{
     fs::{Inodes, Usage},
     section::VolumeSection,
     text::{count, grouped, printable, shown_path},
-    units::{ByteSize, Share},
+    units::{ByteSize, Share, real},
 };
 use maint_run::{
     clock,
     exit::Status,
     report::{Check, Measure, Unit},
 };
-use std::path::Path;
 
 /// The marks of a volume: its own, or those that suit what it lies on.
 pub(crate) fn marks(volume: &VolumeSection, medium: Medium) -> (Mark, Mark) {
@@ -44,36 +43,33 @@ impl Seen {
     }
 }
 
-/// All checks of a volume but the forecast.
+/// The check of a volume that cannot be looked at; none if it can.
+pub(crate) fn not_seen(name: &str, volume: &VolumeSection, answer: &Answer) -> Option<Check> {
+    let place = next::path(&volume.path);
+    let (status, why, next) = match answer {
+        Answer::Seen(_) => return None,
+        Answer::Wrong(why) => (Status::Critical, why.clone(), format!("findmnt {place}; mount {place}")),
+        Answer::Unseen(why) => (Status::Unknown, why.clone(), format!("sudo check-disk {name}")),
+        Answer::Hangs => {
+            let why = format!("{} does not answer within 10 s", shown_path(&volume.path));
+            (Status::Critical, why, format!("dmesg | tail; findmnt {place}"))
+        }
+    };
+    Some(Check::new(format!("{name} mount"), status, why).with_next(next))
+}
+
+/// All checks of a volume that was seen but the forecast.
 pub(crate) fn checks(
     name: &str,
     volume: &VolumeSection,
-    answer: &Answer,
+    seen: &Seen,
     held: Option<&Held>,
-    sys: &Path,
+    device: &Device,
 ) -> Vec<Check> {
-    let place = next::path(&volume.path);
-    let mount_is = |status, why: String, next: String| {
-        vec![Check::new(format!("{name} mount"), status, why).with_next(next)]
-    };
-    let seen = match answer {
-        Answer::Seen(seen) => seen,
-        Answer::Wrong(why) => {
-            return mount_is(Status::Critical, why.clone(), format!("findmnt {place}; mount {place}"));
-        }
-        Answer::Unseen(why) => {
-            return mount_is(Status::Unknown, why.clone(), format!("sudo check-disk {name}"));
-        }
-        Answer::Hangs => {
-            let why = format!("{} does not answer within 10 s", shown_path(&volume.path));
-            return mount_is(Status::Critical, why, format!("dmesg | tail; findmnt {place}"));
-        }
-    };
-    let device = Device::of(sys, seen.device, &seen.kind);
     let (warn, crit) = marks(volume, device.medium);
-    let mut checks = vec![mount(name, volume, seen, &device), space(name, volume, seen, &warn, &crit)];
+    let mut checks = vec![mount(name, volume, seen, device), space(name, volume, seen, &warn, &crit)];
     checks.extend(inodes(name, volume, seen, &warn, &crit));
-    checks.extend(errors(name, seen, &device));
+    checks.extend(errors(name, seen, device));
     checks.push(deleted(name, seen, held));
     checks
 }
@@ -90,12 +86,6 @@ fn mount(name: &str, volume: &VolumeSection, seen: &Seen, device: &Device) -> Ch
             .with_next(format!("dmesg | grep -i {told}; mount -o remount,rw {place}"));
     }
     Check::new(name, Status::Ok, format!("{kind} on {source}, {}", device.medium.word()))
-}
-
-/// A number of bytes as a number with a fraction: what the renderings take.
-#[expect(clippy::cast_precision_loss, reason = "beyond 2^53 bytes a byte does not matter")]
-pub(crate) fn real(n: u64) -> f64 {
-    n as f64
 }
 
 fn status_of(usage: &Usage, warn: &Mark, crit: &Mark) -> Status {
@@ -204,7 +194,7 @@ fn deleted(name: &str, seen: &Seen, held: Option<&Held>) -> Check {
     here.sort_by_key(|file| (std::cmp::Reverse(file.bytes), file.pid, file.inode));
     let bytes = here.iter().map(|file| file.bytes).sum();
     let visible = if held.unseen > 0 {
-        format!(" (of {} not visible)", count(held.unseen, "process").replace("processs", "processes"))
+        format!(" (of {} not visible)", count(held.unseen, "process"))
     } else {
         String::new()
     };
@@ -263,7 +253,7 @@ pub(crate) fn wear(name: &str, volume: &VolumeSection, device: &Device, years: O
     let Some(written) = device.written else {
         return Some(Check::not_measured(check, "the kernel does not say what is worn or written"));
     };
-    let budget = volume.endurance.map(ByteSize::bytes).or_else(|| device.expected_endurance());
+    let budget = device.endurance(volume);
     let told = format!("{} written", ByteSize::from_bytes(written));
     let Some(budget) = budget else { return Some(Check::new(check, Status::Ok, told)) };
     let of = if volume.endurance.is_some() {

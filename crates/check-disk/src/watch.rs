@@ -1,13 +1,13 @@
 //! The checks of one watched folder.
 
-use crate::{next, outlook::Outlooks, volume::real};
+use crate::{next, outlook::Outlooks};
 use maint_core::{
     forecast::Holding,
     fs::{Root, Workers},
     section::{FilesSection, Severity, WatchSection},
     text::{count, grouped, joined, printable, shown_path},
     time::Timestamp,
-    units::{ByteSize, Span},
+    units::{ByteSize, Span, real},
     watch::{Contents, Count},
 };
 use maint_run::{
@@ -65,8 +65,7 @@ pub(crate) fn look(
     let mut checks = Vec::new();
     if unread.total() > 0 {
         let first = unread.iter().next().map(|error| format!(": {}", chain(error))).unwrap_or_default();
-        let entries = if unread.total() == 1 { "entry" } else { "entries" };
-        let why = format!("{} {entries} could not be read{first}", grouped(unread.total()));
+        let why = format!("{} could not be read{first}", count(unread.total(), "entry"));
         checks.push(visible(Status::Unknown, why, format!("ls -la {place}")));
     }
     let expected = Expected { name, place: &place, value, contents: &contents };
@@ -82,7 +81,7 @@ pub(crate) fn look(
         readings.push((Gauge::WatchBytes, real(contents.allocated)));
         let largest = contents.largest.as_ref().map_or(0, |(size, _)| *size);
         readings.push((Gauge::WatchLargest, real(largest)));
-        let of = |gauge, at: Option<Timestamp>| at.map(|at| (gauge, moment(at)));
+        let of = |gauge, at: Option<Timestamp>| at.map(|at| (gauge, at.real_seconds()));
         readings.extend(of(Gauge::WatchNewest, contents.newest));
         readings.extend(of(Gauge::WatchOldest, contents.oldest));
     }
@@ -91,11 +90,6 @@ pub(crate) fn look(
 
 fn unseen(check: Check) -> Found {
     Found { checks: vec![check], readings: vec![(Gauge::WatchReadable, 0.0)] }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit for 285 million years")]
-fn moment(at: Timestamp) -> f64 {
-    at.seconds as f64
 }
 
 fn severity(watch: &WatchSection) -> Status {

@@ -108,6 +108,9 @@ impl fmt::Display for Mark {
 }
 
 impl Need {
+    /// Where less than this is left nothing can be counted on to be written.
+    pub const NO_ROOM: Self = Self { bytes: 1 << 20, inodes: 16 };
+
     /// Whether nothing is needed.
     pub fn is_met(self) -> bool {
         self == Self::default()
@@ -358,11 +361,7 @@ impl Spent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        entry::{Entry, Kind},
-        fs::Inodes,
-        time::Timestamp,
-    };
+    use crate::{entry::Entry, fs::Inodes, time::Timestamp};
     use proptest::prelude::*;
 
     const MIB: u64 = 1 << 20;
@@ -372,20 +371,8 @@ mod tests {
     }
 
     fn look(at: i64, inode: u64, links: u32, allocated: u64) -> Look {
-        let at = Timestamp::from_seconds(at);
-        Look {
-            kind: Kind::File,
-            mount_point: false,
-            device: 1,
-            inode,
-            links,
-            size: allocated,
-            allocated,
-            modified: at,
-            changed: at,
-            accessed: at,
-            born: None,
-        }
+        let file = Look::of_file(Timestamp::from_seconds(at));
+        Look { inode, links, size: allocated, allocated, ..file }
     }
 
     fn with<R>(name: &str, look: &Look, work: impl FnOnce(&Subject<'_>) -> R) -> R {

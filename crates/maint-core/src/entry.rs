@@ -49,6 +49,24 @@ impl Look {
             == (other.kind, other.inode, other.size, other.modified)
     }
 
+    /// A file of one block with one name, all of whose times are `at`.
+    #[cfg(test)]
+    pub(crate) const fn of_file(at: Timestamp) -> Self {
+        Self {
+            kind: Kind::File,
+            mount_point: false,
+            device: 1,
+            inode: 1,
+            links: 1,
+            size: 10,
+            allocated: 4096,
+            modified: at,
+            changed: at,
+            accessed: at,
+            born: None,
+        }
+    }
+
     /// The newest of the times that are about the file itself and not about who read it.
     pub fn newest(&self) -> Timestamp {
         self.modified.max(self.changed).max(self.born.unwrap_or(self.modified))

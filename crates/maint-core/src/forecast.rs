@@ -17,7 +17,10 @@
 //! Nothing is remembered between runs but samples and, for each tree, what was [`Written`]: whether a forecast
 //! has stood for a while is asked of the same samples, seen from a little earlier.
 
-use crate::{time::Timestamp, units::Span};
+use crate::{
+    time::Timestamp,
+    units::{Span, real},
+};
 use std::fmt;
 
 mod envelope;
@@ -292,12 +295,6 @@ impl fmt::Display for Spoken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.number, self.unit)
     }
-}
-
-/// A number to reckon with.
-#[expect(clippy::cast_precision_loss, reason = "exact to 8 PiB, and beyond to one part in as many")]
-const fn real(n: u64) -> f64 {
-    n as f64
 }
 
 /// Back to a whole number: what is less than nothing is nothing, and what is too much the most there is.

@@ -171,23 +171,9 @@ impl Survey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entry::Kind;
 
     fn look(inode: u64, links: u32) -> Look {
-        let then = Timestamp::from_seconds(0);
-        Look {
-            kind: Kind::File,
-            mount_point: false,
-            device: 1,
-            inode,
-            links,
-            size: 1,
-            allocated: 4096,
-            modified: then,
-            changed: then,
-            accessed: then,
-            born: None,
-        }
+        Look { inode, links, ..Look::of_file(Timestamp::from_seconds(0)) }
     }
 
     #[test]

@@ -77,7 +77,15 @@ pub fn joined(parts: &[&[u8]]) -> Vec<u8> {
 
 /// `1 file`, `2 files`.
 pub fn count(n: u64, noun: &str) -> String {
-    format!("{} {noun}{}", grouped(n), if n == 1 { "" } else { "s" })
+    format!("{} {}", grouped(n), if n == 1 { noun.to_owned() } else { plural(noun) })
+}
+
+fn plural(noun: &str) -> String {
+    match noun.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
+        _ if noun.ends_with('s') => format!("{noun}es"),
+        _ => format!("{noun}s"),
+    }
 }
 
 /// A number with its thousands apart: `1 048 576` reads wrongly in a shell, `1,048,576` does not.

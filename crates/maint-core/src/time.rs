@@ -17,6 +17,12 @@ impl Timestamp {
         Self { seconds, nanos: 0 }
     }
 
+    /// The whole seconds as a number with a fraction: what metrics take.
+    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit for 285 million years")]
+    pub const fn real_seconds(self) -> f64 {
+        self.seconds as f64
+    }
+
     /// The moment `span` before this one.
     #[must_use]
     pub fn minus(self, span: Span) -> Self {

@@ -1,11 +1,12 @@
 //! One run of a tool at a time, for tools that work on no root whose lock could say so.
 
-use maint_core::text::{printable, shown_path};
-use nix::fcntl::OFlag;
+use maint_core::{
+    fs::lock_file,
+    text::{printable, shown_path},
+};
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io::{Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::Path,
 };
 
@@ -20,13 +21,6 @@ impl Alone {
     /// Takes the lock of a tool in the runtime folder; an error says who has it.
     pub(crate) fn take(tool: &str, folder: &Path, who: &str) -> Result<Self, String> {
         let path = folder.join(format!("{tool}.lock"));
-        let opened = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .custom_flags(OFlag::O_NOFOLLOW.bits())
-            .open(&path);
         let without = |error: std::io::Error| {
             log::warn!(
                 "{} takes no lock: whether another run is at work is not known: {error}",
@@ -34,7 +28,7 @@ impl Alone {
             );
             Ok(Self { _held: None })
         };
-        let mut file = match opened {
+        let mut file = match lock_file(&path) {
             Ok(file) => file,
             Err(error) => return without(error),
         };

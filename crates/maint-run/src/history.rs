@@ -9,7 +9,11 @@ use crate::{
     places::make_folder,
     report::{COUNTERS, Report, Rescue},
 };
-use maint_core::{text::shown_path, time::Timestamp, units::Span};
+use maint_core::{
+    text::shown_path,
+    time::Timestamp,
+    units::{Span, real},
+};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -194,8 +198,7 @@ pub(crate) fn volumes_of(report: &Report) -> impl Iterator<Item = PastVolume> {
     let ended = report.ended.seconds;
     report.rescues.iter().filter(|rescue| rescue.acted && !rescue.dry_run).map(move |rescue| {
         let Rescue { volume, status, before, after, need, .. } = rescue;
-        #[expect(clippy::cast_precision_loss, reason = "beyond 2^53 bytes a byte does not matter")]
-        let (needed, freed) = (need.bytes as f64, rescue.freed().bytes as f64);
+        let (needed, freed) = (real(need.bytes), real(rescue.freed().bytes));
         PastVolume {
             name: volume.clone(),
             status: status.word().to_owned(),
@@ -563,11 +566,10 @@ impl Waiting {
 }
 
 /// The numbers of a target by word: its counters, what it kept, how full its storage was.
-#[expect(clippy::cast_precision_loss, reason = "beyond 2^53 bytes a byte does not matter")]
 pub(crate) fn numbers_of(target: &crate::report::Target) -> Vec<(String, f64)> {
     let counters =
-        COUNTERS.iter().map(|(counter, word, _)| ((*word).to_owned(), target.counts.get(*counter) as f64));
-    let kept = target.kept.iter().map(|(why, n)| (format!("{KEPT_PREFIX}{why}"), *n as f64));
+        COUNTERS.iter().map(|(counter, word, _)| ((*word).to_owned(), real(target.counts.get(*counter))));
+    let kept = target.kept.iter().map(|(why, n)| (format!("{KEPT_PREFIX}{why}"), real(*n)));
     let storage = target.storage.into_iter().flat_map(|(before, after)| {
         [("storage_before_percent".to_owned(), before), ("storage_after_percent".to_owned(), after)]
     });

@@ -5,6 +5,7 @@ use crate::{
     history::{KEPT_PREFIX, Known, PastTarget, PastVolume, numbers_of, volumes_of},
     report::{COUNTERS, Reading, Report},
 };
+use maint_core::time::Timestamp;
 use std::{collections::BTreeMap, fmt::Write as _};
 
 /// One family of series.
@@ -29,7 +30,7 @@ pub(crate) fn render(report: &Report, known: &Known) -> String {
         "run_start_timestamp_seconds",
         "When the last run began.",
         tool.clone(),
-        seconds(report.started.seconds),
+        report.started.real_seconds(),
     );
     add("run_duration_seconds", "How long the last run took.", tool.clone(), report.seconds);
     add("run_exit_code", "What the last run exited with.", tool.clone(), f64::from(report.exit_code()));
@@ -64,11 +65,16 @@ pub(crate) fn render(report: &Report, known: &Known) -> String {
             "target_end_timestamp_seconds",
             "When the target's last run ended.",
             labels.clone(),
-            seconds(target.ended),
+            Timestamp::from_seconds(target.ended).real_seconds(),
         );
         if let Some(succeeded) = target.succeeded {
             let help = "When the target's last run without any fault ended.";
-            add("target_success_timestamp_seconds", help, labels.clone(), seconds(succeeded));
+            add(
+                "target_success_timestamp_seconds",
+                help,
+                labels.clone(),
+                Timestamp::from_seconds(succeeded).real_seconds(),
+            );
         }
         for (word, value) in &target.numbers {
             if let Some(reason) = word.strip_prefix(KEPT_PREFIX) {
@@ -112,7 +118,7 @@ fn add_emergencies(
             (
                 "emergency_end_timestamp_seconds",
                 "When the volume's last emergency ended.",
-                seconds(volume.ended),
+                Timestamp::from_seconds(volume.ended).real_seconds(),
             ),
             ("emergency_reached", "1 if the volume's last emergency reached its mark.", reached),
             ("emergency_bytes_needed", "Bytes that the volume's last emergency needed.", volume.needed),
@@ -150,11 +156,6 @@ fn add_checks(add: &mut impl FnMut(&str, &str, String, f64), report: &Report, to
         let (word, help) = gauge.row();
         add(word, help, format!("{tool},{}=\"{}\"", gauge.label(), escape(of)), *value);
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit for 285 million years")]
-fn seconds(at: i64) -> f64 {
-    at as f64
 }
 
 /// A part of one, where people read percent; to the digit that was measured.

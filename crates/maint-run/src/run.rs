@@ -254,11 +254,8 @@ impl Run {
     pub fn will_write_on(&self, mount: &Mount, targets: usize) -> Need {
         let Places { state, runtime, audit_log, metrics } = &self.places;
         let metrics = metrics.as_ref().map(|metrics| metrics.folder.as_path());
-        let lies_there = |path: &Path| {
-            let there = path.ancestors().find(|path| path.exists());
-            let there = there.and_then(|path| Mount::holding_path(path).ok());
-            there.is_some_and(|there| there.is_of_same_filesystem(mount))
-        };
+        let lies_there =
+            |path: &Path| Mount::to_hold(path).is_ok_and(|there| there.is_of_same_filesystem(mount));
         if ![state, runtime, audit_log].into_iter().map(PathBuf::as_path).chain(metrics).any(lies_there) {
             return Need::default();
         }

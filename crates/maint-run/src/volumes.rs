@@ -167,8 +167,7 @@ pub fn held_back(mount: &Mount) -> u64 {
 /// How many bytes a folder on another volume can take, below the mark of that volume if it has one; none
 /// where it cannot be told.
 pub fn room_at(run: &Run, to: &Path) -> Option<u64> {
-    let there = to.ancestors().find(|path| path.exists())?;
-    let mount = Mount::holding_path(there).ok()?;
+    let mount = Mount::to_hold(to).ok()?;
     let usage = Usage::of_mount(&mount).ok()?;
     let marks = run.volumes().find_map(|(name, volume)| {
         let marks = volume.emergency?;

@@ -22,7 +22,6 @@ use maint_run::{
 };
 use nix::unistd::geteuid;
 use std::{
-    path::PathBuf,
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
@@ -132,10 +131,6 @@ impl Place {
     }
 }
 
-/// So little is left that nothing can be counted on to be written.
-const NO_ROOM: u64 = 1 << 20;
-/// The same for inodes.
-const NO_INODES: u64 = 16;
 /// Below this, nothing can be told from what came free.
 const TOO_LITTLE: Need = Need { bytes: 1 << 20, inodes: 64 };
 /// A target is asked no more often, and after so many times for more than is needed: who writes as fast as
@@ -344,7 +339,8 @@ impl Ladder<'_> {
             // Root may use what is reserved, but not before anything has gone.
             let is_first = self.rescue.rungs.iter().all(|rung| rung.files == 0) && round == 0;
             let room = if geteuid().is_root() && !is_first { before.free } else { before.available };
-            let no_room = room < NO_ROOM || before.inodes.is_some_and(|inodes| inodes.available < NO_INODES);
+            let no_room = room < Need::NO_ROOM.bytes
+                || before.inodes.is_some_and(|inodes| inodes.available < Need::NO_ROOM.inodes);
             if no_room {
                 self.run.audit().hold_back();
             }
@@ -516,10 +512,7 @@ impl Ladder<'_> {
 
 /// Whether files that go where a section says leave the filesystem of its root.
 pub(crate) fn leaving_frees(section: &FilesSection, mount: &Mount) -> bool {
-    let there = section.destination().and_then(|to| {
-        let there = to.ancestors().find(|path| path.exists()).map(PathBuf::from)?;
-        Mount::holding_path(&there).ok()
-    });
+    let there = section.destination().and_then(|to| Mount::to_hold(&to).ok());
     there.is_some_and(|there| !there.is_of_same_filesystem(mount))
 }
 

@@ -16,9 +16,6 @@ use maint_run::{
 };
 use std::path::Path;
 
-/// So little is left that nothing can be counted on to be written.
-const NO_ROOM: u64 = 1 << 20;
-
 /// Runs what is for the volumes that have reached their marks.
 pub(crate) fn run(
     run: &mut Run,
@@ -37,7 +34,8 @@ pub(crate) fn run(
     for volume in &mut marked {
         volume.rescue.means = Means::Commands;
     }
-    if marked.iter().any(|volume| volume.rescue.acted && volume.rescue.before.available < NO_ROOM) {
+    if marked.iter().any(|volume| volume.rescue.acted && volume.rescue.before.available < Need::NO_ROOM.bytes)
+    {
         run.audit().hold_back();
     }
     for section in sections {

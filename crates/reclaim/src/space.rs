@@ -1,6 +1,7 @@
 //! What a command really freed: the filesystems it may free space on, before and after.
 
 use maint_core::{
+    emergency::Need,
     fs::{Mount, Usage},
     section::ReclaimSection,
     units::ByteSize,
@@ -28,11 +29,6 @@ pub(crate) struct Change {
     /// After it.
     pub(crate) after: Usage,
 }
-
-/// With less than this nothing more can be written.
-const NO_ROOM: u64 = 1 << 20;
-/// The same for inodes.
-const NO_INODES: u64 = 16;
 
 impl Spaces {
     /// The volume of a section, or all volumes that are there and the root filesystem.
@@ -66,16 +62,17 @@ impl Spaces {
 
     /// Whether one of them has run out of space meanwhile, and is worse off than before.
     pub(crate) fn out_of_room(&self) -> Option<String> {
+        let least = Need::NO_ROOM;
         self.0.iter().find_map(|Space { name, mount, before }| {
             let now = Usage::of_mount(mount).ok()?;
             let more = now.used.saturating_sub(before.used);
-            if now.available < NO_ROOM && more >= NO_ROOM {
+            if now.available < least.bytes && more >= least.bytes {
                 let more = ByteSize::from_bytes(more);
                 return Some(format!("because {name} ran out of space: {more} more than before were in use"));
             }
             let (inodes, earlier) = (now.inodes?, before.inodes?);
             let more = inodes.used.saturating_sub(earlier.used);
-            (inodes.available < NO_INODES && more >= NO_INODES)
+            (inodes.available < least.inodes && more >= least.inodes)
                 .then(|| format!("because {name} ran out of inodes: {more} more than before were in use"))
         })
     }

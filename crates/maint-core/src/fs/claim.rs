@@ -496,19 +496,7 @@ mod tests {
 
     fn look() -> Look {
         let modified = Timestamp { seconds: -5, nanos: 999_999_999 };
-        Look {
-            kind: Kind::File,
-            mount_point: false,
-            device: 1,
-            inode: u64::MAX,
-            links: 1,
-            size: 77,
-            allocated: 512,
-            modified,
-            changed: modified,
-            accessed: modified,
-            born: None,
-        }
+        Look { inode: u64::MAX, size: 77, allocated: 512, ..Look::of_file(modified) }
     }
 
     #[test]

@@ -181,11 +181,16 @@ fn folders_of(journal: &[u8]) -> Vec<Vec<u8>> {
 fn open_file(root: &Root, folder: &Path) -> io::Result<File> {
     let seen = see(root.top().handle(), c"", AtFlags::EMPTY_PATH)?;
     let name = format!("root-{:x}-{:x}.lock", device_of(&seen), seen.stx_ino);
+    lock_file(&folder.join(name))
+}
+
+/// A file to lock, made if it is not there; never one that a link leads to.
+pub fn lock_file(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
         .append(true)
         .create(true)
         .mode(0o600)
         .custom_flags(OFlag::O_NOFOLLOW.bits())
-        .open(folder.join(name))
+        .open(path)
 }

@@ -27,7 +27,7 @@ pub use ballast::Ballast;
 pub use claim::{ClaimHand, Claimed, Claims, Finished, Gone, Grip, Place, Spares, Then};
 pub use folder::{Folder, PRIVATE_FOLDER};
 pub use held::{HeldOpen, HeldOpenError, Holder, Locked};
-pub use lock::{Lock, LockError, Warrant};
+pub use lock::{Lock, LockError, Warrant, lock_file};
 pub use mounted::{Mount, Uuid, UuidError};
 pub(crate) use remove::remove_if_empty;
 pub use remove::{Taken, remove_empty_folder, remove_unclaimed};

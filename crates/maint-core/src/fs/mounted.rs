@@ -105,6 +105,12 @@ impl Mount {
         Self::holding(rustix::fs::open(path, flags, Mode::empty())?.as_fd())
     }
 
+    /// The mount that holds, or will hold once it is made, what a path names.
+    pub fn to_hold(path: &Path) -> io::Result<Self> {
+        let there = path.ancestors().find(|above| above.exists());
+        Self::holding_path(there.ok_or(io::ErrorKind::NotFound)?)
+    }
+
     /// The mount whose top is exactly this folder; none if nothing is mounted there, or nothing is there.
     /// A link is not followed.
     pub fn at(path: &Path) -> io::Result<Option<Self>> {

@@ -1,7 +1,7 @@
 //! Cases, laws and the published answers of a backup tool.
 
 use super::*;
-use crate::entry::{Entry, Kind};
+use crate::entry::Entry;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -18,20 +18,7 @@ fn present(now: i64) -> Present {
 }
 
 fn file(modified: i64) -> Look {
-    let modified = at(modified);
-    Look {
-        kind: Kind::File,
-        mount_point: false,
-        device: 1,
-        inode: 1,
-        links: 1,
-        size: 10,
-        allocated: 4096,
-        modified,
-        changed: modified,
-        accessed: modified,
-        born: None,
-    }
+    Look::of_file(at(modified))
 }
 
 /// A tree of names and looks.

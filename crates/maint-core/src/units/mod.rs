@@ -88,3 +88,9 @@ macro_rules! one_word_of {
     };
 }
 pub(crate) use one_word_of;
+
+/// A number to reckon with.
+#[expect(clippy::cast_precision_loss, reason = "exact to 8 PiB, and beyond to one part in as many")]
+pub const fn real(n: u64) -> f64 {
+    n as f64
+}
