@@ -10,6 +10,7 @@
 
 use crate::{
     entry::{Look, Subject},
+    prune::Doomed,
     retention::{Condemned, Kept, Verdict},
     time::Timestamp,
 };
@@ -77,6 +78,22 @@ pub struct StepLine {
     pub frees: u64,
     /// Why it goes.
     pub reason: String,
+}
+
+impl StepLine {
+    /// A file as a step.
+    pub fn of(folder: &[u8], doomed: &Doomed<'_>) -> Self {
+        let look = &doomed.look;
+        Self {
+            folder: Name::of(folder),
+            name: Name::of(doomed.name.to_bytes()),
+            inode: look.inode,
+            changed: format!("{}.{:09}", look.changed.seconds, look.changed.nanos),
+            size: look.size,
+            frees: if look.links <= 1 { look.allocated } else { 0 },
+            reason: doomed.why.to_string(),
+        }
+    }
 }
 
 /// The last line.

@@ -134,6 +134,13 @@ pub struct Rescuing {
     until_free: Option<ByteSize>,
 }
 
+impl RemovingFiles {
+    /// Only names are asked for.
+    pub fn only_names(&self) -> bool {
+        self.list || self.print0
+    }
+}
+
 impl Rescuing {
     /// Whether this is an emergency.
     pub fn is_asked_for(&self) -> bool {

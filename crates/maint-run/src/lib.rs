@@ -12,6 +12,7 @@ mod clock_guard;
 pub mod command;
 pub mod config;
 pub mod exit;
+pub mod files;
 mod history;
 mod hold;
 mod logging;

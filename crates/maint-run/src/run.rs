@@ -288,6 +288,11 @@ impl Run {
         self.config.volume(name)
     }
 
+    /// The program.
+    pub fn tool(&self) -> &'static str {
+        self.tool
+    }
+
     /// The machine's name.
     pub fn host(&self) -> &str {
         &self.report.host

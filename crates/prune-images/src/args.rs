@@ -17,6 +17,7 @@ use maint_run::{
     Run, UsageError,
     args::{Changing, Removing, RemovingFiles, Rescuing},
     config::Named,
+    files::{KeepSteps, Orders},
     volumes,
 };
 use std::path::PathBuf;
@@ -120,14 +121,9 @@ fn check_by_identity(run: &Run) -> Result<(), UsageError> {
 }
 
 impl PruneArgs {
-    /// Only names are asked for.
-    pub(crate) fn only_names(&self) -> bool {
-        self.files.list || self.files.print0
-    }
-
     /// Nothing is to be changed.
     pub(crate) fn shows_only(&self) -> bool {
-        self.changing.dry_run || self.only_names() || self.save_plan.is_some()
+        self.changing.dry_run || self.files.only_names() || self.save_plan.is_some()
     }
 
     /// The folder comes from the command line.
@@ -139,6 +135,19 @@ impl PruneArgs {
     pub(crate) fn is_partial(&self) -> bool {
         let overridden = self.max_age.is_some() || self.keep_newest.is_some() || self.remove_all;
         overridden || self.removing.limit.is_some()
+    }
+
+    /// The same for the work on each target.
+    pub(crate) fn orders<'a>(&'a self, steps: Option<&'a dyn KeepSteps>) -> Orders<'a> {
+        Orders {
+            changing: &self.changing,
+            removing: &self.removing,
+            files: &self.files,
+            shows_only: self.shows_only(),
+            is_ad_hoc: self.is_ad_hoc(),
+            is_partial: self.is_partial(),
+            steps,
+        }
     }
 
     /// What cannot be meant of an emergency.

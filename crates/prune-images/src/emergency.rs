@@ -1,9 +1,6 @@
 //! Getting space back: volume by volume, the targets of least worth first, until the mark and no further.
 
-use crate::{
-    large,
-    target::{self, Asked, Offer, Orders},
-};
+use crate::{args::PruneArgs, large};
 use maint_core::{
     emergency::{Mark, Need},
     fs::{Mount, Root, Usage},
@@ -16,6 +13,7 @@ use maint_run::{
     Run, UsageError,
     config::Named,
     exit::Status,
+    files::{self, Asked, Offer, Orders},
     report::{Counter, Rescue, Rung, Target, need_in_words},
     signals,
     volumes::{self, Marked},
@@ -29,10 +27,10 @@ use std::{
 /// Rescues every volume that has reached its mark.
 pub(crate) fn run(
     run: &mut Run,
+    args: &PruneArgs,
     orders: &Orders<'_>,
     targets: Vec<Named<FilesSection>>,
 ) -> Result<(), UsageError> {
-    let args = orders.args;
     args.check_emergency(run)?;
     let dry_run = args.shows_only();
     let until = args.rescuing.until();
@@ -43,7 +41,7 @@ pub(crate) fn run(
         let place = target.value.root();
         // What lies where a volume should be is not the volume's: it is on the disk below.
         if let Err(why) = volumes::may_write(run, &place) {
-            let mut done = target::untouched(args, &target);
+            let mut done = files::untouched(orders, &target);
             done.note(Status::Refused, format!("{why}: nothing was done"));
             run.record(done);
             continue;
@@ -51,8 +49,8 @@ pub(crate) fn run(
         match Root::open(&place, &run.borders()) {
             Ok(root) => places.extend(Place::of(&mut marked, until, dry_run, target, &root)),
             Err(error) => {
-                let mut done = target::untouched(args, &target);
-                target::note_no_root(&mut done, &target.value, &error);
+                let mut done = files::untouched(orders, &target);
+                files::note_no_root(&mut done, &target.value, &error);
                 run.record(done);
             }
         }
@@ -163,7 +161,7 @@ impl Ladder<'_> {
     fn climb(mut self, places: Vec<Place>) -> (Rescue, Vec<Target>) {
         if !self.rescue.dry_run {
             for place in &places {
-                self.targets.extend(target::tidy(self.run, self.orders, &place.target));
+                self.targets.extend(files::tidy(self.run, self.orders, &place.target));
             }
         }
         if !self.rescue.acted {
@@ -205,7 +203,7 @@ impl Ladder<'_> {
             }
             let Some(target) = self.in_emergency(&place) else { continue };
             let begun = Instant::now();
-            let most = self.orders.args.removing.limit;
+            let most = self.orders.removing.limit;
             let need_here = self.cut_to_room(&target, need);
             let asked = Asked {
                 need: need_here,
@@ -215,7 +213,7 @@ impl Ladder<'_> {
                 mount: &self.mount,
                 go_on: &|_, _| true,
             };
-            let (done, offer) = target::spend(self.run, self.orders, &target, &asked);
+            let (done, offer) = files::spend(self.run, self.orders, &target, &asked);
             let scanned = u32::try_from(done.counts.get(Counter::FilesScanned)).unwrap_or(u32::MAX);
             each = each.max(begun.elapsed() / scanned.max(1));
             let offer = offer.unwrap_or_default();
@@ -349,9 +347,9 @@ impl Ladder<'_> {
                 // Who does not come nearer takes larger steps: each costs a look at the whole target.
                 _ => need.beside_others(went, came).times(1 << round.saturating_sub(STEADY_ROUNDS)),
             };
-            let most = self.orders.args.removing.limit.map(|most| most.saturating_sub(rung.files));
+            let most = self.orders.removing.limit.map(|most| most.saturating_sub(rung.files));
             let asked = Asked { need: part, most, no_room, round, mount: &self.mount, go_on: &go_on };
-            let (done, offer) = target::spend(self.run, self.orders, target, &asked);
+            let (done, offer) = files::spend(self.run, self.orders, target, &asked);
             self.run.audit().write_held_back();
             let gone = done.gone();
             let freed = Need { bytes: done.counts.get(Counter::BytesFreed), inodes: gone };

@@ -1,11 +1,9 @@
 //! Removes files that have had their day.
 
 mod args;
-mod conditions;
 mod emergency;
 mod large;
 mod saved;
-mod target;
 mod words;
 
 use args::PruneArgs;
@@ -13,11 +11,11 @@ use maint_core::section::FilesSection;
 use maint_run::{
     Run, Tool, UsageError,
     config::{Config, Faults, Named},
+    files::{self, Errand, KeepSteps},
     volumes,
 };
 use saved::Saving;
 use std::process::ExitCode;
-use target::{Errand, Orders};
 
 struct PruneImages;
 
@@ -37,22 +35,23 @@ impl Tool for PruneImages {
     }
 
     fn run(run: &mut Run, args: &PruneArgs) -> Result<(), UsageError> {
-        if args.only_names() {
+        if args.files.only_names() {
             run.keep_report_quiet();
         }
         let targets = args.targets(run)?;
-        let orders = Orders { args, saving: Saving::begin(run, args, &targets)? };
+        let saving = Saving::begin(run, args, &targets)?;
+        let orders = args.orders(saving.as_ref().map(|saving| saving as &dyn KeepSteps));
         if let Some(plan) = &args.apply {
-            return saved::apply(run, &orders, plan, &targets);
+            return saved::apply(run, args, &orders, plan, &targets);
         }
         if args.rescuing.is_asked_for() {
-            emergency::run(run, &orders, targets)?;
+            emergency::run(run, args, &orders, targets)?;
         } else {
-            run.each(&targets, |run, target| target::prune(run, &orders, target, Errand::Everyday));
+            run.each(&targets, |run, target| files::work_on(run, &orders, target, Errand::Everyday));
             if !args.shows_only() && !args.is_ad_hoc() {
                 volumes::tend_ballast(run);
             }
         }
-        orders.saving.map_or(Ok(()), Saving::finish)
+        saving.map_or(Ok(()), Saving::finish)
     }
 }

@@ -1,35 +1,26 @@
 //! Saving what would go as a plan, and carrying out exactly that plan or less.
 
-use crate::{
-    args::PruneArgs,
-    emergency::leaving_frees,
-    target::{self, Errand, Orders},
-};
+use crate::{args::PruneArgs, emergency::leaving_frees};
 use maint_core::{
     fs::{Mount, Root, replace_file},
-    prune::Doomed,
-    saved::{Header, Name, SCHEMA, Saved, SavedError, StepLine, Steps, TargetLine, Writer, fingerprint},
+    saved::{Header, SCHEMA, Saved, SavedError, StepLine, Steps, TargetLine, Writer, fingerprint},
     section::FilesSection,
-    spare::InUse,
-    text::{count, joined, printable, shown_path},
+    text::{count, printable, shown_path},
     units::{ByteSize, Span},
 };
 use maint_run::{
     Run, UsageError,
     config::Named,
     exit::Status,
-    report::{Counter, Mode, Target},
+    files::{self, Errand, KeepSteps, Orders},
+    report::{Mode, Target},
     signals,
 };
 use nix::{fcntl::OFlag, unistd::geteuid};
 use std::{
-    ffi::CString,
     fs::{File, OpenOptions},
     io::{self, Read as _},
-    os::unix::{
-        ffi::OsStrExt as _,
-        fs::{MetadataExt as _, OpenOptionsExt as _},
-    },
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -77,8 +68,23 @@ impl Saving {
         }))
     }
 
-    /// Adds a target and its steps.
-    pub(crate) fn add(&self, run: &Run, root: &Root, done: &mut Target, steps: Vec<StepLine>) {
+    /// Writes the plan.
+    pub(crate) fn finish(self) -> Result<(), UsageError> {
+        if signals::asked_to_stop() {
+            return Ok(());
+        }
+        let text = self.writer.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
+        let replaced = may_be_replaced(&self.path)
+            .map_err(io::Error::other)
+            .and_then(|()| replace_file(&self.path, &text, 0o600));
+        replaced.map_err(|error| {
+            UsageError::new(format!("the plan cannot be saved in {}: {error}", shown_path(&self.path)))
+        })
+    }
+}
+
+impl KeepSteps for Saving {
+    fn keep(&self, run: &Run, root: &Root, done: &mut Target, steps: Vec<StepLine>) {
         let filesystem =
             match Mount::of(root).map_err(|error| error.to_string()).and_then(|m| m.lasting_identity()) {
                 Ok(filesystem) => filesystem,
@@ -103,20 +109,6 @@ impl Saving {
         ));
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).target(&target, steps);
     }
-
-    /// Writes the plan.
-    pub(crate) fn finish(self) -> Result<(), UsageError> {
-        if signals::asked_to_stop() {
-            return Ok(());
-        }
-        let text = self.writer.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
-        let replaced = may_be_replaced(&self.path)
-            .map_err(io::Error::other)
-            .and_then(|()| replace_file(&self.path, &text, 0o600));
-        replaced.map_err(|error| {
-            UsageError::new(format!("the plan cannot be saved in {}: {error}", shown_path(&self.path)))
-        })
-    }
 }
 
 /// Only what is not there, or is a plan already, gives way to one.
@@ -136,20 +128,6 @@ fn may_be_replaced(path: &Path) -> Result<(), String> {
         Ok(())
     } else {
         Err("it is there, and is no plan: it would be lost".to_owned())
-    }
-}
-
-/// A file as a step.
-pub(crate) fn step(folder: &[u8], doomed: &Doomed<'_>) -> StepLine {
-    let look = &doomed.look;
-    StepLine {
-        folder: Name::of(folder),
-        name: Name::of(doomed.name.to_bytes()),
-        inode: look.inode,
-        changed: format!("{}.{:09}", look.changed.seconds, look.changed.nanos),
-        size: look.size,
-        frees: if look.links <= 1 { look.allocated } else { 0 },
-        reason: doomed.why.to_string(),
     }
 }
 
@@ -175,6 +153,7 @@ fn section_of(run: &Run, args: &PruneArgs, target: &Named<FilesSection>) -> Resu
 /// Carries a saved plan out, step by step.
 pub(crate) fn apply(
     run: &mut Run,
+    args: &PruneArgs,
     orders: &Orders<'_>,
     path: &Path,
     targets: &[Named<FilesSection>],
@@ -189,7 +168,7 @@ pub(crate) fn apply(
         Ok(saved) => refusal(run, &saved.header),
     };
     let (Ok(saved), None) = (saved, &refusal) else {
-        let mut done = Target::new("saved plan", shown, "as saved".to_owned(), orders.args.shows_only());
+        let mut done = Target::new("saved plan", shown, "as saved".to_owned(), orders.shows_only);
         done.note(Status::Refused, format!("the plan {}", refusal.unwrap_or_default()));
         run.record(done);
         return Ok(());
@@ -205,7 +184,7 @@ pub(crate) fn apply(
         if !run.names().is_empty() && !run.names().contains(&line.target) {
             continue;
         }
-        let done = apply_to(run, orders, targets, &line, steps, is_emergency)?;
+        let done = apply_to(run, args, orders, targets, &line, steps, is_emergency)?;
         run.record(done);
     }
     Ok(())
@@ -213,6 +192,7 @@ pub(crate) fn apply(
 
 fn apply_to(
     run: &Run,
+    args: &PruneArgs,
     orders: &Orders<'_>,
     targets: &[Named<FilesSection>],
     line: &TargetLine,
@@ -221,14 +201,14 @@ fn apply_to(
 ) -> Result<Target, UsageError> {
     let policy = format!("saved plan: {}", line.policy);
     let refused = |why: &str| {
-        let mut done = Target::new(&line.target, line.path.clone(), policy.clone(), orders.args.shows_only());
+        let mut done = Target::new(&line.target, line.path.clone(), policy.clone(), orders.shows_only);
         done.note(Status::Refused, format!("{why}: save the plan anew"));
         Ok(done)
     };
     let Some(target) = targets.iter().find(|target| target.name == line.target) else {
         return refused("there is no such section any more");
     };
-    if section_of(run, orders.args, target)? != line.section {
+    if section_of(run, args, target)? != line.section {
         return refused("the configuration has changed since the plan was saved");
     }
     let mut target = target.clone();
@@ -258,7 +238,7 @@ fn apply_to(
             }
         }
     }
-    let mut done = target::prune(run, orders, &target, Errand::Planned(&Mutex::new(steps)));
+    let mut done = files::work_on(run, orders, &target, Errand::Planned(&Mutex::new(steps)));
     done.policy = policy;
     done.partial = true;
     Ok(done)
@@ -304,53 +284,4 @@ fn refusal(run: &Run, header: &Header) -> Option<String> {
     }
     let age = run.now.since(made);
     (age > LASTS).then(|| format!("is {} old, and one lasts {LASTS}: save it anew", age.roughly()))
-}
-
-/// Names every step that was not carried out, and says why.
-pub(crate) fn note_left(done: &mut Target, root: &Root, steps: &Steps, in_use: &InUse) {
-    let (mut gone, mut changed, mut stayed) = (0, 0, 0);
-    let mut notes = Vec::new();
-    for (folder, name, step) in steps.left() {
-        let look = root.top().open_below(folder).and_then(|folder| folder.look(&CString::new(name)?));
-        let why = match look {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                gone += 1;
-                continue;
-            }
-            Err(error) => {
-                stayed += 1;
-                format!("cannot be looked at: {error}")
-            }
-            Ok(look) if !step.is_of(&look) => {
-                changed += 1;
-                let [before, now] = [step.size(), look.size].map(ByteSize::from_bytes);
-                format!("has changed since the plan was saved ({before} then, {now} now)")
-            }
-            Ok(look) => {
-                stayed += 1;
-                in_use.keeps(&look).map_or_else(
-                    || "stayed: it is in use, or what belongs to it has changed".to_owned(),
-                    |why| format!("stayed: {}", why.word().replace('-', " ")),
-                )
-            }
-        };
-        let path = joined(&[root.path().as_os_str().as_bytes(), folder, name]);
-        notes.push(format!("{} {why}", printable(&path)));
-    }
-    if gone > 0 {
-        done.notes.push(format!("{} of the plan gone already", count(gone, "file")));
-    }
-    if changed + stayed > 0 {
-        done.note(Status::Warning, format!("{} of the plan kept:", count(changed + stayed, "file")));
-    }
-    done.notes.extend(notes);
-    done.kept = [("changed", changed), ("in-use", stayed)].into_iter().filter(|(_, n)| *n > 0).collect();
-    if done.dry_run {
-        let selected = done.counts.get(Counter::FilesSelected);
-        done.counts.set(Counter::FilesSelected, selected.saturating_sub(gone + changed + stayed));
-        done.counts.set(Counter::Remaining, 0);
-    } else {
-        done.counts.set(Counter::FilesChanged, 0);
-        done.counts.set(Counter::Remaining, stayed);
-    }
 }

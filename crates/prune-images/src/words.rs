@@ -3,7 +3,7 @@
 use maint_core::{
     plan::Guard,
     retention::SettleBy,
-    section::{EmptyFolders, FilesSection, LimitValue, Rate, ThenValue},
+    section::{EmptyFolders, FilesSection, LimitValue, Rate},
     spare::Spare,
     text::{count, grouped, shown_path},
 };
@@ -13,30 +13,7 @@ use maint_run::config::Named;
 pub(crate) fn describe(target: &Named<FilesSection>) -> String {
     let section = &target.value;
     let place = shown_path(&section.root());
-    format!("[files.{}] {place}: {}; {}", target.name, policy(section), notes(section).join("; "))
-}
-
-/// The names a section speaks of, what may go, and where to.
-pub(crate) fn policy(section: &FilesSection) -> String {
-    let select = section.select();
-    let headings = select.headings();
-    let (patterns, with) = headings.split_at(section.patterns.len().max(1));
-    let list = |word: &str, items: &[String]| {
-        if items.is_empty() { String::new() } else { format!(" {word} {}", items.join(", ")) }
-    };
-    let not: Vec<String> = section.exclude.0.iter().map(ToString::to_string).collect();
-    let text = format!(
-        "{}{}{}, {}",
-        patterns.join(", "),
-        list("with", with),
-        list("but not", &not),
-        section.policy().describe()
-    );
-    match &section.then {
-        ThenValue::Delete => text,
-        ThenValue::MoveTo(path) => format!("{text}; moved to {}", shown_path(path)),
-        ThenValue::ArchiveTo(path) => format!("{text}; archived to {}", shown_path(path)),
-    }
+    format!("[files.{}] {place}: {}; {}", target.name, section.describe(), notes(section).join("; "))
 }
 
 fn notes(section: &FilesSection) -> Vec<String> {

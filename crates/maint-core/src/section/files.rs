@@ -222,6 +222,29 @@ impl FilesSection {
         }
     }
 
+    /// The names it speaks of, what may go, and where to, in a person's words.
+    pub fn describe(&self) -> String {
+        let select = self.select();
+        let headings = select.headings();
+        let (patterns, with) = headings.split_at(self.patterns.len().max(1));
+        let list = |word: &str, items: &[String]| {
+            if items.is_empty() { String::new() } else { format!(" {word} {}", items.join(", ")) }
+        };
+        let not: Vec<String> = self.exclude.0.iter().map(ToString::to_string).collect();
+        let text = format!(
+            "{}{}{}, {}",
+            patterns.join(", "),
+            list("with", with),
+            list("but not", &not),
+            self.policy().describe()
+        );
+        match &self.then {
+            ThenValue::Delete => text,
+            ThenValue::MoveTo(path) => format!("{text}; moved to {}", shown_path(path)),
+            ThenValue::ArchiveTo(path) => format!("{text}; archived to {}", shown_path(path)),
+        }
+    }
+
     /// The section as it is in an emergency, if it lets anything go then: nothing is paced or limited, the
     /// floors and the mark are the guard, and files leave for another folder only where that `frees` space.
     pub fn in_emergency(&self, leaving_frees: bool) -> Option<Self> {

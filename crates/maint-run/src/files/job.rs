@@ -1,214 +1,64 @@
-//! One target from its root to its report.
+//! One open target on its way: looked over, planned, approved, and shown or carried out.
 
+use super::{Asked, Errand, Offer, Orders, conditions, departure::Departure};
 use crate::{
-    args::PruneArgs,
-    conditions,
-    saved::{self, Saving},
-    words,
+    Doubt, Run,
+    exit::Status,
+    pace::Pace,
+    progress::watch,
+    report::{Counter, Target, chain},
+    screen::Stream,
+    signals,
 };
 use maint_core::{
     calendar::Zone,
     emergency::Need,
-    fs::{ArchivePlace, Claims, Destination, Lock, LockError, Mount, PRIVATE_FOLDER, Root, RootError, Usage},
+    fs::{Claims, Lock, LockError, Mount, PRIVATE_FOLDER, Root, Usage},
     plan::{Approved, Guard, Limits, Plan},
     prune::{
-        Act, Archive, CarryOut, Doomed, Errors, Halt, Leave, Looked, Outcome, Progress, Recovered, Scope,
-        carry_out, look_over, rank, recover,
+        Act, CarryOut, Doomed, Errors, Halt, Looked, Outcome, Progress, Recovered, Scope, carry_out,
+        look_over, rank, recover,
     },
     retention::{Kept, Policy, Present},
-    saved::Steps,
+    saved::{StepLine, Steps},
     section::{EmptyFolders, FilesSection, ThenValue},
     select::Select,
     spare::{InUse, UseError},
-    text::{count, joined, printable, shown_path},
-};
-use maint_run::{
-    Doubt, Run, clock,
-    config::Named,
-    exit::Status,
-    pace::Pace,
-    progress::watch,
-    report::{Counter, Leaves, Target, chain},
-    screen::Stream,
-    signals, volumes,
+    text::{count, joined, printable},
+    units::ByteSize,
 };
 use std::{
+    ffi::CString,
+    io,
     os::unix::ffi::OsStrExt as _,
-    path::Path,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-/// What the command line orders, and what it orders to be saved.
-pub(crate) struct Orders<'a> {
-    pub(crate) args: &'a PruneArgs,
-    pub(crate) saving: Option<Saving>,
-}
-
-/// What a target is worked on for.
-#[derive(Clone, Copy)]
-pub(crate) enum Errand<'a> {
-    /// What has had its day goes.
-    Everyday,
-    /// Space is needed.
-    Emergency(&'a Asked<'a>),
-    /// The steps of a saved plan go, once.
-    Planned(&'a Mutex<Steps>),
-}
-
-/// What an emergency asks of a target.
-pub(crate) struct Asked<'a> {
-    /// So much, and no more.
-    pub(crate) need: Need,
-    /// No more files than this.
-    pub(crate) most: Option<u64>,
-    /// How often it has been asked before.
-    pub(crate) round: u32,
-    /// On this volume and no other.
-    pub(crate) mount: &'a Mount,
-    /// There is no room for anything, not even to claim a file.
-    pub(crate) no_room: bool,
-    /// Asked between two batches, with their files and bytes.
-    pub(crate) go_on: &'a (dyn Fn(u64, u64) -> bool + Sync),
-}
-
-/// What a target has for an emergency.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Offer {
-    /// Of what was asked for.
-    pub(crate) now: Need,
-    /// Files that are.
-    pub(crate) files: u64,
-    /// Altogether.
-    pub(crate) possible: Need,
-    /// Condemned files that would free nothing.
-    pub(crate) useless: u64,
-}
-
-/// Looks a target over, and shows what its policy, or a saved plan, lets go, or lets it go.
-pub(crate) fn prune(
-    run: &Run,
-    orders: &Orders<'_>,
-    target: &Named<FilesSection>,
-    errand: Errand<'_>,
-) -> Target {
-    begin(run, orders, target, errand).0
-}
-
-/// The same for an emergency, with a section as it is in one; no offer means that nothing could be begun.
-pub(crate) fn spend(
-    run: &Run,
-    orders: &Orders<'_>,
-    target: &Named<FilesSection>,
-    asked: &Asked<'_>,
-) -> (Target, Option<Offer>) {
-    let (mut done, offer) = begin(run, orders, target, Errand::Emergency(asked));
-    done.partial = true;
-    (done, offer)
-}
-
-/// Finishes what a killed run had claimed, if nobody else is at work there; nothing is said where there was
-/// nothing.
-pub(crate) fn tidy(run: &Run, orders: &Orders<'_>, target: &Named<FilesSection>) -> Option<Target> {
-    let section = &target.value;
-    let root = Root::open(&section.root(), &run.borders()).ok().filter(Claims::has_any)?;
-    if run.held(&target.name).is_some()
-        || conditions::check(run, section, &root, &orders.args.removing.force).is_err()
-    {
-        return None;
-    }
-    let lock = run.lock_if_free(&root)?;
-    let mut done = untouched(orders.args, target);
-    done.partial = true;
-    let job = Job::new(run, orders, section, root, Errand::Everyday);
-    let in_use = job.look_who_uses(&mut done).ok()?;
-    let ledger = run.audit().ledger(&target.name, job.root.path(), None);
-    let claims = Claims::open_existing(lock.warrant(), &job.root).ok().flatten();
-    let recovered = recover(&job.root, &lock, claims.as_ref(), false, &in_use, &ledger);
-    job.note_recovered(&mut done, recovered);
-    Some(done)
-}
-
-fn begin(
-    run: &Run,
-    orders: &Orders<'_>,
-    target: &Named<FilesSection>,
-    errand: Errand<'_>,
-) -> (Target, Option<Offer>) {
-    let section = &target.value;
-    let place = section.root();
-    let mut done = untouched(orders.args, target);
-    let dry_run = done.dry_run;
-    if let Some(held) = run.held(&target.name) {
-        if !dry_run {
-            done.note(Status::Warning, format!("{held}: nothing was done"));
-            return (done, None);
-        }
-        done.notes.push(held);
-    }
-    let mut offer = None;
-    match Root::open(&place, &run.borders()) {
-        Ok(root) => {
-            let job = Job::new(run, orders, section, root, errand);
-            job.start(&mut done);
-            offer = job.offer.into_inner().unwrap_or_else(PoisonError::into_inner);
-        }
-        Err(error) => note_no_root(&mut done, section, &error),
-    }
-    (done, offer)
-}
-
-/// A target on which nothing has been done yet.
-pub(crate) fn untouched(args: &PruneArgs, target: &Named<FilesSection>) -> Target {
-    let section = &target.value;
-    let dry_run = section.dry_run || args.shows_only();
-    let mut done = Target::new(&target.name, shown_path(&section.root()), words::policy(section), dry_run);
-    done.partial = args.is_partial();
-    done.leaves = match section.then {
-        ThenValue::Delete => Leaves::Removed,
-        ThenValue::MoveTo(_) => Leaves::Moved,
-        ThenValue::ArchiveTo(_) => Leaves::Archived,
-    };
-    done
-}
-
-/// Says why a target has no root.
-pub(crate) fn note_no_root(done: &mut Target, section: &FilesSection, error: &RootError) {
-    match error {
-        RootError::Missing(_) if section.guard.volume.is_some() => {
-            done.note(Status::Refused, format!("{error}, and so perhaps its volume is not"))
-        }
-        RootError::Missing(_) => done.note(Status::Warning, format!("{error}: nothing was done")),
-        RootError::Refused { .. } => done.note(Status::Refused, error.to_string()),
-        RootError::Failed(_) => done.note(Status::Critical, chain(error)),
-    }
-}
-
 /// One open target on its way.
-struct Job<'a> {
-    run: &'a Run,
-    args: &'a PruneArgs,
-    section: &'a FilesSection,
+pub(super) struct Job<'a> {
+    pub(super) run: &'a Run,
+    orders: &'a Orders<'a>,
+    pub(super) section: &'a FilesSection,
     policy: Policy,
-    select: Select,
-    root: Root,
+    pub(super) select: Select,
+    pub(super) root: Root,
     pace: Pace,
     progress: Progress,
     errand: Errand<'a>,
-    saving: Option<&'a Saving>,
-    offer: Mutex<Option<Offer>>,
+    pub(super) offer: Mutex<Option<Offer>>,
 }
 
 /// So many files go at once in an emergency, which may be over after any of them.
 const FEW: usize = 64;
 
 /// Why a target is done with early; what there was to say has been noted.
-struct Ended;
+pub(super) struct Ended;
 
 impl<'a> Job<'a> {
-    fn new(
+    pub(super) fn new(
         run: &'a Run,
         orders: &'a Orders<'a>,
         section: &'a FilesSection,
@@ -217,8 +67,7 @@ impl<'a> Job<'a> {
     ) -> Self {
         Self {
             run,
-            args: orders.args,
-            saving: orders.saving.as_ref(),
+            orders,
             section,
             policy: section.policy(),
             select: section.select(),
@@ -230,15 +79,15 @@ impl<'a> Job<'a> {
         }
     }
 
-    fn asked(&self) -> Option<&'a Asked<'a>> {
+    pub(super) fn asked(&self) -> Option<&'a Asked<'a>> {
         match self.errand {
             Errand::Emergency(asked) => Some(asked),
             Errand::Everyday | Errand::Planned(_) => None,
         }
     }
 
-    fn start(&self, done: &mut Target) {
-        let forced = &self.args.removing.force;
+    pub(super) fn start(&self, done: &mut Target) {
+        let forced = &self.orders.removing.force;
         // What there was to say has been noted either way.
         if let Some(asked) = self.asked()
             && !Mount::of(&self.root).is_ok_and(|mount| mount.is_of_same_filesystem(asked.mount))
@@ -258,8 +107,8 @@ impl<'a> Job<'a> {
     }
 
     fn once(&self, done: &Target, guard: &str) -> String {
-        let what = if self.args.is_ad_hoc() { "…".to_owned() } else { done.name.clone() };
-        format!("prune-images {what} --force {guard}")
+        let what = if self.orders.is_ad_hoc { "…".to_owned() } else { done.name.clone() };
+        format!("{} {what} --force {guard}", self.run.tool())
     }
 
     fn work(&self, done: &mut Target) -> Result<(), Ended> {
@@ -267,7 +116,7 @@ impl<'a> Job<'a> {
             done.note(Status::Critical, "its filesystem is mounted read-only: nothing can leave it");
             return Err(Ended);
         }
-        let lock = self.run.lock(&self.root, self.args.changing.lock_wait).map_err(|error| match error {
+        let lock = self.run.lock(&self.root, self.orders.changing.lock_wait).map_err(|error| match error {
             LockError::Busy(_) => done.note(Status::Busy, error.to_string()),
             LockError::Immovable(_) => done.note(Status::Critical, error.to_string()),
             LockError::Failed(_) => done.note(Status::Critical, chain(&error)),
@@ -300,12 +149,12 @@ impl<'a> Job<'a> {
     /// The dry run: the same survey, plan, guard and last walk, which names what it meets.
     fn show(&self, done: &mut Target) -> Result<(), Ended> {
         let in_use = self.look_who_uses(done)?;
-        let names = self.args.only_names().then(Stream::new);
+        let names = self.orders.files.only_names().then(Stream::new);
         let unread = AtomicBool::new(false);
         let steps = Mutex::new(Vec::new());
         let print = |folder: &[u8], doomed: &Doomed<'_>| {
-            if self.saving.is_some() {
-                steps.lock().unwrap_or_else(PoisonError::into_inner).push(saved::step(folder, doomed));
+            if self.orders.steps.is_some() {
+                steps.lock().unwrap_or_else(PoisonError::into_inner).push(StepLine::of(folder, doomed));
             }
             if names.as_ref().is_some_and(|names| !names.push(&self.line(folder, doomed))) {
                 unread.store(true, Ordering::Relaxed);
@@ -320,9 +169,9 @@ impl<'a> Job<'a> {
         if let Some(Err(error)) = names.map(Stream::finish) {
             done.note(Status::Critical, format!("the list is not complete: {error}"));
         }
-        if let (Some(saving), Ok(())) = (self.saving, &shown) {
+        if let (Some(keeper), Ok(())) = (self.orders.steps, &shown) {
             let steps = steps.into_inner().unwrap_or_else(PoisonError::into_inner);
-            saving.add(self.run, &self.root, done, steps);
+            keeper.keep(self.run, &self.root, done, steps);
         }
         shown
     }
@@ -336,7 +185,7 @@ impl<'a> Job<'a> {
         there.map(device) != here.map(device)
     }
 
-    fn look_who_uses(&self, done: &mut Target) -> Result<InUse, Ended> {
+    pub(super) fn look_who_uses(&self, done: &mut Target) -> Result<InUse, Ended> {
         if self.asked().is_some() && !self.section.spare.held_open {
             // What others hold open frees nothing when it goes; what cannot be seen of it shows afterwards.
             match self.section.spare.look_as_far_as_visible(&self.root) {
@@ -348,7 +197,7 @@ impl<'a> Job<'a> {
     }
 
     fn scope<'s>(&'s self, stop: &'s (dyn Fn() -> bool + Sync)) -> Scope<'s> {
-        let workers = self.args.removing.workers(self.section.workers);
+        let workers = self.orders.removing.workers(self.section.workers);
         Scope {
             root: &self.root,
             select: &self.select,
@@ -383,7 +232,7 @@ impl<'a> Job<'a> {
         let outcome = self.watched(|| carry_out(&what));
         self.note_outcome(done, &plan, outcome, frees);
         if let Some(steps) = plan.steps() {
-            saved::note_left(done, &self.root, steps, in_use);
+            note_left(done, &self.root, steps, in_use);
         }
         note_interruption(done);
         Ok(())
@@ -404,7 +253,7 @@ impl<'a> Job<'a> {
     /// Surveys, plans, and asks the guards.
     fn plan(&self, done: &mut Target, in_use: &InUse, frees: bool) -> Result<Approved, Ended> {
         let witnesses = self.run.witnesses();
-        let believes = self.args.removing.force.iter().any(|name| name == Guard::CLOCK);
+        let believes = self.orders.removing.force.iter().any(|name| name == Guard::CLOCK);
         let doubt = witnesses.doubt(self.run.now).filter(|_| !believes);
         let (mut plan, mut looked) = self.survey(done, in_use, doubt.is_some())?;
         let latest = looked.survey.latest_change.max(self.run.configured());
@@ -420,7 +269,7 @@ impl<'a> Job<'a> {
         };
         self.note_looked(done, &looked, frees);
         self.note_doubt(done, doubt);
-        let forced = self.args.removing.force.iter();
+        let forced = self.orders.removing.force.iter();
         let guard = forced.fold(self.section.guard(), |guard, name| guard.without(name));
         guard.approve(plan, self.limits()).map_err(|refusal| {
             let once = self.once(done, refusal.guard());
@@ -467,7 +316,7 @@ impl<'a> Job<'a> {
         let Limits { files, bytes } = self.section.limits();
         let asked = match self.asked() {
             Some(asked) => asked.most,
-            None => self.args.removing.limit,
+            None => self.orders.removing.limit,
         };
         Limits { files: files.into_iter().chain(asked).min(), bytes }
     }
@@ -484,7 +333,7 @@ impl<'a> Job<'a> {
                 "{PRIVATE_FOLDER} cannot be used ({error}): files go after a last look, without a claim"
             );
             // No room is no fault; somebody else's folder is worth a look.
-            if error.kind() == std::io::ErrorKind::PermissionDenied {
+            if error.kind() == io::ErrorKind::PermissionDenied {
                 done.note(Status::Warning, why);
             } else {
                 log::info!("{}: {why}", done.name);
@@ -494,21 +343,21 @@ impl<'a> Job<'a> {
     }
 
     fn watched<R>(&self, work: impl FnOnce() -> R) -> R {
-        let wanted = self.run.may_show_progress() && !self.args.removing.no_progress;
+        let wanted = self.run.may_show_progress() && !self.orders.removing.no_progress;
         watch(wanted, &self.root.shown(), &self.progress, work)
     }
 
     /// A name for `--list`, safe to show, or for `--print0`, as it is.
     fn line(&self, folder: &[u8], doomed: &Doomed<'_>) -> Vec<u8> {
         let path = joined(&[self.root.path().as_os_str().as_bytes(), folder, doomed.name.to_bytes()]);
-        if self.args.files.print0 {
+        if self.orders.files.print0 {
             [path.as_slice(), b"\0"].concat()
         } else {
             (printable(&path) + "\n").into_bytes()
         }
     }
 
-    fn note_recovered(&self, done: &mut Target, recovered: Recovered) {
+    pub(super) fn note_recovered(&self, done: &mut Target, recovered: Recovered) {
         let Recovered { claims, folders } = recovered;
         done.counts.set(Counter::Recovered, claims.removed.files + claims.restored);
         done.counts.set(Counter::BytesFreed, claims.removed.frees);
@@ -603,82 +452,6 @@ fn cannot_see(done: &mut Target, error: &UseError) -> Ended {
     Ended
 }
 
-/// Where files go, ready to take them.
-enum Departure {
-    Nowhere,
-    Folder(Box<Destination>),
-    Archive(Box<Archive>),
-}
-
-impl Departure {
-    fn prepare(job: &Job<'_>, lock: &Lock, done: &mut Target) -> Result<Self, Ended> {
-        let path = match &job.section.then {
-            ThenValue::Delete => return Ok(Self::Nowhere),
-            ThenValue::MoveTo(path) | ThenValue::ArchiveTo(path) => path,
-        };
-        let root = Self::open(job, path, done)?;
-        let prepared = match &job.section.then {
-            ThenValue::ArchiveTo(_) => {
-                let part = job.asked().map_or(0, |asked| asked.round);
-                let part = if part == 0 { String::new() } else { format!("-{}", part + 1) };
-                let file = format!("{}-{}{part}.tar.zst", done.name, job.run.name());
-                let month = clock::month(job.run.now);
-                ArchivePlace::open(lock.warrant(), root, &job.root, &month, &file)
-                    .map(|place| Self::Archive(Box::new(Archive::new(place))))
-            }
-            _ => Destination::open(lock.warrant(), root, &job.root).map(|to| Self::Folder(Box::new(to))),
-        };
-        prepared.map_err(|error| {
-            done.note(Status::Critical, chain(&error));
-            Ended
-        })
-    }
-
-    fn open(job: &Job<'_>, path: &Path, done: &mut Target) -> Result<Root, Ended> {
-        let shown = shown_path(path);
-        if let Err(why) = volumes::may_write(job.run, path) {
-            done.note(Status::Refused, format!("nothing is moved to {shown}: {why}"));
-            return Err(Ended);
-        }
-        let borders = job.run.borders();
-        let opened = match Root::open(path, &borders) {
-            Err(RootError::Missing(_)) => Root::make(path, &borders),
-            opened => opened,
-        };
-        if let Ok(to) = &opened
-            && to.below(&job.root).is_some_and(|below| job.select.reaches(&below))
-        {
-            let why = "it is, or lies in, the folder that is pruned: files would come round again";
-            done.note(Status::Refused, format!("nothing is moved to {shown}: {why}"));
-            return Err(Ended);
-        }
-        opened.map_err(|error| {
-            let status = match error {
-                RootError::Missing(_) => Status::Warning,
-                RootError::Refused { .. } => Status::Refused,
-                RootError::Failed(_) => Status::Critical,
-            };
-            done.note(status, format!("nothing is moved to {shown}: {}", chain(&error)));
-            Ended
-        })
-    }
-
-    fn leave(&self) -> Leave<'_> {
-        match self {
-            Self::Nowhere => Leave::Delete,
-            Self::Folder(to) => Leave::Move(to),
-            Self::Archive(archive) => Leave::Archive(archive),
-        }
-    }
-
-    fn frees(&self) -> bool {
-        match self {
-            Self::Nowhere | Self::Archive(_) => true,
-            Self::Folder(to) => to.copies(),
-        }
-    }
-}
-
 /// Says so when a signal cut the work short; what was counted by then is not the whole.
 fn note_interruption(done: &mut Target) -> bool {
     let asked = signals::asked_to_stop();
@@ -689,4 +462,53 @@ fn note_interruption(done: &mut Target) -> bool {
         done.note(Status::Warning, "a signal ended this early: the numbers are those of a part");
     }
     asked
+}
+
+/// Names every step that was not carried out, and says why.
+fn note_left(done: &mut Target, root: &Root, steps: &Steps, in_use: &InUse) {
+    let (mut gone, mut changed, mut stayed) = (0, 0, 0);
+    let mut notes = Vec::new();
+    for (folder, name, step) in steps.left() {
+        let look = root.top().open_below(folder).and_then(|folder| folder.look(&CString::new(name)?));
+        let why = match look {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                gone += 1;
+                continue;
+            }
+            Err(error) => {
+                stayed += 1;
+                format!("cannot be looked at: {error}")
+            }
+            Ok(look) if !step.is_of(&look) => {
+                changed += 1;
+                let [before, now] = [step.size(), look.size].map(ByteSize::from_bytes);
+                format!("has changed since the plan was saved ({before} then, {now} now)")
+            }
+            Ok(look) => {
+                stayed += 1;
+                in_use.keeps(&look).map_or_else(
+                    || "stayed: it is in use, or what belongs to it has changed".to_owned(),
+                    |why| format!("stayed: {}", why.word().replace('-', " ")),
+                )
+            }
+        };
+        let path = joined(&[root.path().as_os_str().as_bytes(), folder, name]);
+        notes.push(format!("{} {why}", printable(&path)));
+    }
+    if gone > 0 {
+        done.notes.push(format!("{} of the plan gone already", count(gone, "file")));
+    }
+    if changed + stayed > 0 {
+        done.note(Status::Warning, format!("{} of the plan kept:", count(changed + stayed, "file")));
+    }
+    done.notes.extend(notes);
+    done.kept = [("changed", changed), ("in-use", stayed)].into_iter().filter(|(_, n)| *n > 0).collect();
+    if done.dry_run {
+        let selected = done.counts.get(Counter::FilesSelected);
+        done.counts.set(Counter::FilesSelected, selected.saturating_sub(gone + changed + stayed));
+        done.counts.set(Counter::Remaining, 0);
+    } else {
+        done.counts.set(Counter::FilesChanged, 0);
+        done.counts.set(Counter::Remaining, stayed);
+    }
 }

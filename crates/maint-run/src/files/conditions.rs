@@ -1,5 +1,6 @@
 //! What must hold before anything of a target is looked at: no hold, the right volume, the marker.
 
+use crate::{Run, volumes};
 use maint_core::{
     entry::Kind,
     fs::{Mount, Root},
@@ -7,19 +8,18 @@ use maint_core::{
     section::FilesSection,
     text::shown_path,
 };
-use maint_run::{Run, volumes};
 use std::ffi::CString;
 
 /// A condition that does not hold.
-pub(crate) struct Unmet {
+pub(super) struct Unmet {
     /// The guard that can be lifted.
-    pub(crate) guard: &'static str,
+    pub(super) guard: &'static str,
     /// What is wrong.
-    pub(crate) why: String,
+    pub(super) why: String,
 }
 
 /// The first condition of a root that does not hold, of those that were not lifted.
-pub(crate) fn check(run: &Run, section: &FilesSection, root: &Root, forced: &[String]) -> Result<(), Unmet> {
+pub(super) fn check(run: &Run, section: &FilesSection, root: &Root, forced: &[String]) -> Result<(), Unmet> {
     let lifted = |guard: &str| forced.iter().any(|name| name == guard);
     if let Some(name) = section.guard.volume.as_deref().filter(|_| !lifted(Guard::VOLUME)) {
         on_volume(run, name, root).map_err(|why| Unmet { guard: Guard::VOLUME, why })?;
