@@ -14,12 +14,25 @@ pub struct NameTemplate {
     part: Part,
 }
 
+/// The part of one name that stands in another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+pub(crate) enum Part {
     /// The name without what follows its last dot.
     Stem,
     /// The whole name.
     Name,
+    /// What the star of the pattern stands for that the name matches.
+    Star,
+}
+
+impl Part {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Stem => "{stem}",
+            Self::Name => "{name}",
+            Self::Star => "{star}",
+        }
+    }
 }
 
 /// Why a text is no such name.
@@ -41,8 +54,17 @@ pub fn stem(name: &[u8]) -> &[u8] {
 impl NameTemplate {
     /// The name it makes of another.
     pub fn beside(&self, name: &[u8]) -> Vec<u8> {
-        let part = if self.part == Part::Stem { stem(name) } else { name };
+        self.around_part(if self.part == Part::Stem { stem(name) } else { name })
+    }
+
+    /// The name it makes of the part that varies.
+    pub(crate) fn around_part(&self, part: &[u8]) -> Vec<u8> {
         [self.before.as_slice(), part, &self.after].concat()
+    }
+
+    /// Which part varies.
+    pub(crate) fn part(&self) -> Part {
+        self.part
     }
 
     /// Whether a name could be of this making.
@@ -61,6 +83,36 @@ impl NameTemplate {
         (&self.before, &self.after)
     }
 
+    /// The part that varies, of a name of this making; whether letters before and after it are upper or
+    /// lower case does not matter.
+    pub(crate) fn inside_in_any_case<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
+        let ends = name.len().checked_sub(self.after.len())?;
+        let inside = name.get(self.before.len()..ends)?;
+        let is_around = name[..self.before.len()].eq_ignore_ascii_case(&self.before)
+            && name[ends..].eq_ignore_ascii_case(&self.after);
+        (is_around && !inside.is_empty()).then_some(inside)
+    }
+
+    /// Reads a name of which only these parts may vary.
+    pub(crate) fn parse(written: &str, parts: &[Part]) -> Result<Self, TemplateError> {
+        let wrong = |why| TemplateError { written: printable(written.as_bytes()), why };
+        let mut found = parts.iter().filter_map(|part| Some((*part, written.split_once(part.word())?)));
+        let (Some((part, (before, after))), None) = (found.next(), found.next()) else {
+            return Err(wrong(if parts.contains(&Part::Star) {
+                "write {stem}, {name} or {star} once, such as \"{stem}.jpg\""
+            } else {
+                "write {stem} or {name} once, such as \"{stem}.json\""
+            }));
+        };
+        if [before, after].iter().any(|text| text.contains(['{', '}'])) {
+            return Err(wrong("only one word, once, may stand in braces"));
+        }
+        if written.contains(['/', '\0']) {
+            return Err(wrong("it is a name, not a path: no slash"));
+        }
+        Ok(Self { before: before.into(), after: after.into(), part })
+    }
+
     fn inside<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
         let inside = name.strip_prefix(self.before.as_slice())?.strip_suffix(self.after.as_slice())?;
         (!inside.is_empty()).then_some(inside)
@@ -73,8 +125,7 @@ impl NameTemplate {
 
 impl fmt::Display for NameTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let part = if self.part == Part::Stem { "{stem}" } else { "{name}" };
-        write!(f, "{}{part}{}", printable(&self.before), printable(&self.after))
+        write!(f, "{}{}{}", printable(&self.before), self.part.word(), printable(&self.after))
     }
 }
 
@@ -82,22 +133,12 @@ impl FromStr for NameTemplate {
     type Err = TemplateError;
 
     fn from_str(written: &str) -> Result<Self, TemplateError> {
-        let wrong = |why| TemplateError { written: printable(written.as_bytes()), why };
-        let (part, (before, after)) = match (written.split_once("{stem}"), written.split_once("{name}")) {
-            (Some(around), None) => (Part::Stem, around),
-            (None, Some(around)) => (Part::Name, around),
-            _ => return Err(wrong("write {stem} or {name} once, such as \"{stem}.json\"")),
-        };
-        if [before, after].iter().any(|text| text.contains(['{', '}'])) {
-            return Err(wrong("only {stem} or {name}, once, may stand in braces"));
+        let template = Self::parse(written, &[Part::Stem, Part::Name])?;
+        if template.fixed() == 0 {
+            let why = "it would be the file itself: add what tells the two apart";
+            return Err(TemplateError { written: printable(written.as_bytes()), why });
         }
-        if written.contains(['/', '\0']) {
-            return Err(wrong("it lies in the same folder: no slash"));
-        }
-        if before.is_empty() && after.is_empty() {
-            return Err(wrong("it would be the file itself: add what tells the two apart"));
-        }
-        Ok(Self { before: before.into(), after: after.into(), part })
+        Ok(template)
     }
 }
 
@@ -136,7 +177,7 @@ impl Bundles {
         let template = self.companion(name).and_then(|n| self.companions.get(n));
         match template.and_then(|template| Some((template.part, template.inside(name)?))) {
             Some((Part::Stem, inside)) => inside,
-            Some((Part::Name, inside)) => stem(inside),
+            Some((Part::Name | Part::Star, inside)) => stem(inside),
             None => stem(name),
         }
     }

@@ -19,6 +19,7 @@ pub mod forecast;
 pub mod fs;
 pub mod grouping;
 pub mod name_clock;
+pub mod orphans;
 pub mod pattern;
 pub mod plan;
 pub mod prune;

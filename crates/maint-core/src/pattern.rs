@@ -79,6 +79,22 @@ impl Pattern {
         }
     }
 
+    /// What the one star of the pattern stands for in a name that matches; `None` where it has not exactly
+    /// one, or more than that.
+    pub fn star<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
+        let Shape::Ends { prefix, suffix } = &self.shape else { return None };
+        let inside = name.get(prefix.len()..name.len().checked_sub(suffix.len())?)?;
+        self.shape.matches(name).then_some(inside)
+    }
+
+    /// What stands before and after its star, where that is all it is made of.
+    pub fn ends(&self) -> Option<(&[u8], &[u8])> {
+        match &self.shape {
+            Shape::Ends { prefix, suffix } => Some((prefix, suffix)),
+            Shape::Tokens(_) => None,
+        }
+    }
+
     /// Whether some file could match both. It may say yes too often, and never no when one could: of a
     /// path only the last part is compared.
     pub fn may_meet(&self, other: &Self) -> bool {

@@ -111,8 +111,10 @@ impl Guard {
     pub const MARKER: &str = "marker";
     /// The name of the guard that wants the right volume.
     pub const VOLUME: &str = "volume";
-    /// The guards that `--force` can lift.
-    pub const FORCEABLE: [&str; 4] = [Self::MAX_SHARE, Self::CLOCK, Self::MARKER, Self::VOLUME];
+    /// The name of the guard over what files belong to: that its folders are what they were.
+    pub const PARTNERS: &str = "partners";
+    /// The guards of every folder of files, as `--force` lifts them.
+    pub const OF_FILES: [&str; 4] = [Self::MAX_SHARE, Self::CLOCK, Self::MARKER, Self::VOLUME];
     /// A folder with so few files may well be emptied by age: three old files of three are no accident.
     pub const SMALL: u64 = 100;
 
@@ -249,7 +251,7 @@ mod tests {
         let refusal = Guard { max_share: Some(Guard::DEFAULT_SHARE) }
             .approve(plan(200, 200), Limits::default())
             .unwrap_err();
-        assert!(Guard::FORCEABLE.contains(&refusal.guard()));
+        assert!(Guard::OF_FILES.contains(&refusal.guard()));
         assert_eq!(refusal.to_string(), "200 of 200 files would go, more than max-share 95% allows");
     }
 

@@ -17,7 +17,7 @@ pub use recover::{Recovered, recover};
 use crate::{
     entry::{Entry, Look, Subject},
     fs::{Block, Folder, FsError, Root, Workers},
-    retention::Rules,
+    retention::{Condemned, Kept, Rules},
     select::{Named, Select},
     spare::Spare,
 };
@@ -42,6 +42,42 @@ pub struct Scope<'a> {
     pub stop: &'a (dyn Fn() -> bool + Sync),
     /// Who watches.
     pub progress: &'a Progress,
+    /// What else has a say.
+    pub ties: Option<&'a dyn Ties>,
+}
+
+/// What a file belongs to, where that decides whether it goes: asked of what the rules let go.
+pub trait Ties: Sync {
+    /// A survey begins: the other side is looked at. An error says why nothing can be told.
+    fn begin(&self) -> Result<(), Untold>;
+    /// Why the name alone is enough to keep a file, in the survey.
+    fn keeps(&self, folder: &[u8], name: &[u8]) -> Option<Kept>;
+    /// What becomes of a file that was looked at, in the survey.
+    fn judge(&self, folder: &Folder, name: &CStr, look: &Look) -> Result<Condemned, Kept>;
+    /// The survey has ended. Answers whether it must be done again, with what has been learnt since.
+    fn confirm(&self) -> Result<bool, Untold>;
+    /// Whether the survey let a file of this name go.
+    fn has_chosen(&self, folder: &[u8], name: &[u8]) -> bool;
+    /// Why the survey let this very file go, if it did.
+    fn chosen(&self, folder: &[u8], name: &[u8], look: &Look) -> Option<Condemned>;
+    /// Why a file stays after all, at the last moment.
+    fn holds(&self, folder: &[u8], name: &[u8]) -> Option<Kept>;
+}
+
+/// Why nothing can be told of what files belong to.
+#[derive(Debug)]
+pub struct Untold {
+    /// In words.
+    pub why: String,
+    /// The guard that can be lifted if that is right.
+    pub guard: Option<&'static str>,
+}
+
+impl Untold {
+    /// For a reason that nobody can lift.
+    pub fn of(why: String) -> Self {
+        Self { why, guard: None }
+    }
 }
 
 /// How far a walk has come, for whoever watches.
@@ -196,7 +232,7 @@ fn subject_of<'s, 'b: 's>(rules: &Rules, folder: &'s Folder, files: &mut [Seen<'
         let entry = Entry { folder: folder.path(), name: seen.name.to_bytes(), look: seen.look };
         let mut subject = Subject::of(&entry, rules.time_of(entry.name, &entry.look));
         if let Named::Excluded(_) = seen.named {
-            subject.obstacle = Some(crate::retention::Kept::Excluded);
+            subject.obstacle = Some(Kept::Excluded);
         }
         subject
     };

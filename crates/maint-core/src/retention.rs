@@ -156,6 +156,11 @@ pub enum Condemned {
     All,
     /// A saved plan lets it go.
     Planned,
+    /// What it belongs to is gone.
+    Orphaned {
+        /// For how long that has been known.
+        since: Span,
+    },
 }
 
 macro_rules! kept {
@@ -223,6 +228,18 @@ kept! {
     LockFile => "lock-file",
     /// Another process has locked its folder.
     FolderLocked => "folder-locked",
+    /// What it belongs to is there.
+    HasPartner => "has-partner",
+    /// What it belongs to is gone, but that was not seen often enough, or long enough ago.
+    Waiting => "waiting",
+    /// What it belongs to is gone: it is only reported.
+    Reported => "reported",
+    /// It should say what it belongs to, and is no JSON.
+    NoJson => "no-json",
+    /// It is JSON that does not say what it belongs to.
+    NamesNoPartner => "names-no-partner",
+    /// It could not be read, or what it belongs to could not be looked for.
+    Unread => "unread",
     /// An emergency needs no more.
     NotNeeded => "not-needed",
     /// It would bring nothing of what an emergency needs.
@@ -257,7 +274,7 @@ impl Kept {
 
 impl Condemned {
     /// How many kinds of reasons there are.
-    pub const KINDS: usize = 7;
+    pub const KINDS: usize = 8;
 
     /// Its place among [`Policy::reasons`].
     pub const fn kind(self) -> usize {
@@ -269,6 +286,7 @@ impl Condemned {
             Self::Unwanted => 4,
             Self::All => 5,
             Self::Planned => 6,
+            Self::Orphaned { .. } => 7,
         }
     }
 }
@@ -283,6 +301,7 @@ impl fmt::Display for Condemned {
             Self::Unwanted => f.write_str("no rule keeps it"),
             Self::All => f.write_str("everything was to go"),
             Self::Planned => f.write_str("the saved plan lets it go"),
+            Self::Orphaned { since } => write!(f, "an orphan, known for {}", since.roughly()),
         }
     }
 }
@@ -390,6 +409,7 @@ impl Policy {
             unless(!self.condemns(), "kept by no rule".to_owned()),
             unless(self.remove_all, "because everything was to go".to_owned()),
             "by the saved plan".to_owned(),
+            "without a partner".to_owned(),
         ]
     }
 }

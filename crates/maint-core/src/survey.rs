@@ -39,8 +39,14 @@ impl Tally {
 }
 
 /// How many entries stayed for which reason.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeptTally([u64; Kept::ALL.len()]);
+
+impl Default for KeptTally {
+    fn default() -> Self {
+        Self([0; Kept::ALL.len()])
+    }
+}
 
 impl KeptTally {
     /// One more.

@@ -5,7 +5,6 @@ use clap::{Args, Parser, ValueEnum};
 use maint_core::{
     emergency::Mark,
     fs::Workers,
-    plan::Guard,
     units::{ByteSize, Share, Span},
 };
 use std::path::PathBuf;
@@ -94,7 +93,7 @@ pub struct Changing {
 #[command(next_help_heading = "What removes")]
 pub struct Removing {
     /// Lift a guard, this once
-    #[arg(long, value_name = "GUARD", value_parser = Guard::FORCEABLE)]
+    #[arg(long, value_name = "GUARD")]
     pub force: Vec<String>,
     /// Remove at most so many files of each section
     #[arg(long, value_name = "N")]

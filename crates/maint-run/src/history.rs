@@ -14,9 +14,10 @@ use maint_core::{
     time::Timestamp,
     units::{Span, real},
 };
-use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::BTreeMap,
     fs::{File, OpenOptions},
     io::{self, Read as _, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
@@ -44,7 +45,7 @@ pub(crate) enum HistoryError {
 }
 
 /// Each entry brings the file from the version of its index to the next.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE runs (
         id INTEGER PRIMARY KEY,
@@ -92,6 +93,12 @@ const MIGRATIONS: [&str; 3] = [
     );
     CREATE INDEX volumes_by_name ON volumes (name, run_id);
     CREATE INDEX volumes_by_run ON volumes (run_id);
+",
+    "
+    CREATE TABLE memories (
+        section TEXT PRIMARY KEY,
+        value BLOB NOT NULL
+    );
 ",
 ];
 
@@ -193,6 +200,9 @@ impl Entry {
     }
 }
 
+/// What a tool remembers of its sections from run to run, by their names.
+pub(crate) type Memories = BTreeMap<String, Vec<u8>>;
+
 /// The emergencies of a run that did something.
 pub(crate) fn volumes_of(report: &Report) -> impl Iterator<Item = PastVolume> {
     let ended = report.ended.seconds;
@@ -286,8 +296,8 @@ impl History {
 
     /// Adds runs to the history of a tool, and gives what it knows of every section. The file is made or
     /// migrated; one that is no sound database any more is set aside, with a warning.
-    pub(crate) fn add(folder: &Path, entries: &[Entry]) -> Result<Known, HistoryError> {
-        match Self::try_add(folder, entries) {
+    pub(crate) fn add(folder: &Path, entries: &[Entry], memories: &Memories) -> Result<Known, HistoryError> {
+        match Self::try_add(folder, entries, memories) {
             Err(HistoryError::Sqlite(shown, error)) if is_corrupt(&error) => {
                 let aside =
                     set_aside(&file_in(folder)).map_err(|error| HistoryError::Open(shown.clone(), error))?;
@@ -295,13 +305,13 @@ impl History {
                     "{shown} is corrupt: it is kept as {}, and a new history begins",
                     shown_path(&aside)
                 );
-                Self::try_add(folder, entries)
+                Self::try_add(folder, entries, memories)
             }
             added => added,
         }
     }
 
-    fn try_add(folder: &Path, entries: &[Entry]) -> Result<Known, HistoryError> {
+    fn try_add(folder: &Path, entries: &[Entry], memories: &Memories) -> Result<Known, HistoryError> {
         let path = file_in(folder);
         let failed = |source| HistoryError::Open(shown_path(&path), source);
         make_folder(folder).map_err(failed)?;
@@ -309,7 +319,7 @@ impl History {
         OpenOptions::new().append(true).create(true).mode(0o640).open(&path).map_err(failed)?;
         let mut history = Self::open_file(&path)?;
         let wrong = |source| HistoryError::Sqlite(shown_path(&path), source);
-        history.insert(entries).map_err(wrong)?;
+        history.insert(entries, memories).map_err(wrong)?;
         let known = |history: &Self| {
             Ok(Known { targets: history.last_of_each()?, volumes: history.last_of_volumes()? })
         };
@@ -336,8 +346,8 @@ impl History {
         Ok(Self { db })
     }
 
-    /// Adds runs, and forgets the oldest.
-    fn insert(&mut self, entries: &[Entry]) -> rusqlite::Result<()> {
+    /// Adds runs and what is remembered of sections, and forgets the oldest.
+    fn insert(&mut self, entries: &[Entry], memories: &Memories) -> rusqlite::Result<()> {
         let step = self.db.transaction()?;
         for entry in entries {
             // After a kill between this and what waited being cleared it is here already.
@@ -378,6 +388,12 @@ impl History {
                     params![run, name, status, ended, percent.0, percent.1, needed, freed, reached],
                 )?;
             }
+        }
+        for (section, value) in memories {
+            step.execute(
+                "INSERT OR REPLACE INTO memories (section, value) VALUES (?, ?)",
+                params![section, value],
+            )?;
         }
         if let Some(last) = entries.last() {
             let oldest = Timestamp::from_seconds(last.started).minus(KEPT).seconds;
@@ -437,9 +453,25 @@ impl History {
         starts.collect()
     }
 
+    /// What is remembered of a section.
+    pub(crate) fn memory(&self, section: &str) -> rusqlite::Result<Option<Vec<u8>>> {
+        let version: u32 = self.db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if version < 4 {
+            return Ok(None);
+        }
+        let query = "SELECT value FROM memories WHERE section = ?";
+        self.db.query_row(query, [section], |row| row.get(0)).optional()
+    }
+
+    /// When a section was last done, and the numbers of that run.
+    pub(crate) fn last_numbers(&self, section: &str) -> rusqlite::Result<Option<PastTarget>> {
+        Ok(self.last_of_each()?.into_iter().find(|past| past.name == section))
+    }
+
     /// When a section was last done to its end without any fault.
     pub(crate) fn last_success(&self, name: &str) -> rusqlite::Result<Option<Timestamp>> {
-        let query = "SELECT max(ended) FROM targets WHERE name = ? AND succeeded";
+        let query = "SELECT max(ended) FROM targets
+                     WHERE (name = ?1 OR substr(name, 1, length(?1) + 1) = ?1 || ':') AND succeeded";
         let ended: Option<i64> = self.db.query_row(query, [name], |row| row.get(0))?;
         Ok(ended.map(Timestamp::from_seconds))
     }

@@ -37,7 +37,7 @@ use args::{CommandLine, Format};
 use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
 use config::{Config, Faults, Source};
 use exit::Status;
-use maint_core::text::shown_path;
+use maint_core::{plan::Guard, text::shown_path};
 use std::{fmt::Write as _, process::ExitCode};
 
 /// One program.
@@ -50,6 +50,8 @@ pub trait Tool {
     const SECTION: &'static str;
     /// It runs all the time, and so writes to nothing that wears more than once an hour.
     const GENTLE: bool = false;
+    /// The guards that `--force` lifts, where it has that option.
+    const GUARDS: &'static [&'static str] = &Guard::OF_FILES;
     /// Its own options.
     type Args: clap::Args;
 
@@ -88,8 +90,13 @@ fn asks_only_for_version() -> bool {
     words.next().is_some_and(|word| word == "--version" || word == "-V") && words.next().is_none()
 }
 
+const FORCE: &str = "force";
+
 fn parse<T: Tool>() -> Result<CommandLine<T::Args>, clap::Error> {
-    let command = CommandLine::<T::Args>::command().name(T::NAME).about(T::ABOUT).version(VERSION);
+    let mut command = CommandLine::<T::Args>::command().name(T::NAME).about(T::ABOUT).version(VERSION);
+    if command.get_arguments().any(|option| option.get_id() == FORCE) {
+        command = command.mut_arg(FORCE, |force| force.value_parser(T::GUARDS.to_vec()));
+    }
     let mut matches = command.try_get_matches()?;
     CommandLine::from_arg_matches_mut(&mut matches)
 }

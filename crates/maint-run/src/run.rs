@@ -8,7 +8,7 @@ use crate::{
     clock_guard::{self, Witnesses},
     config::{Config, Faults, Named, Source},
     exit::Status,
-    history::{Care, Entry, History, Known, PastWork, Waiting},
+    history::{Care, Entry, History, Known, Memories, PastWork, Waiting},
     hold, logging, metrics,
     places::{Places, Surroundings, make_folder},
     report::{self, Check, Failure, Gauge, Leaves, Mode, Reading, Report, Rescue, Target, Trigger},
@@ -29,7 +29,7 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{
-        OnceLock,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -75,6 +75,7 @@ pub struct Run {
     clock_in_doubt: AtomicBool,
     witnesses: OnceLock<Witnesses>,
     idle: Option<String>,
+    memories: Mutex<Memories>,
     report: Report,
 }
 
@@ -129,6 +130,7 @@ impl Run {
             clock_in_doubt: AtomicBool::new(false),
             witnesses: OnceLock::new(),
             idle: None,
+            memories: Mutex::default(),
             report,
         }
     }
@@ -186,14 +188,19 @@ impl Run {
     }
 
     /// Works on each section whose turn has come, and records what happened. A signal ends it between two.
-    pub fn each<T>(&mut self, sections: &[Named<T>], mut work: impl FnMut(&Self, &Named<T>) -> Target) {
+    pub fn each<T, R: IntoIterator<Item = Target>>(
+        &mut self,
+        sections: &[Named<T>],
+        mut work: impl FnMut(&Self, &Named<T>) -> R,
+    ) {
         for section in sections {
             if signals::asked_to_stop() {
                 return;
             }
             if self.is_due(&section.name) {
-                let done = work(self, section);
-                self.record(done);
+                for done in work(self, section) {
+                    self.record(done);
+                }
             }
         }
     }
@@ -245,7 +252,7 @@ impl Run {
     /// A sentence about the hold that stops a section now, if one does.
     pub fn held(&self, section: &str) -> Option<String> {
         let shared = self.places.state.parent()?.join("shared");
-        hold::on(&shared, section, self.now)
+        hold::on(&shared, section_of(section), self.now)
     }
 
     /// What this run will still write on a filesystem when its work is done: history, metrics, report and
@@ -459,6 +466,35 @@ impl Run {
         history.and_then(|history| history.care(section).ok()).unwrap_or_default()
     }
 
+    /// What this tool remembers of a section, by its name.
+    pub fn recall(&self, section: &str) -> Option<Vec<u8>> {
+        let memory = match History::look(&self.places.state) {
+            Ok(history) => history.map_or(Ok(None), |history| history.memory(section)),
+            Err(error) => {
+                log::warn!("{section}: what was remembered cannot be read: {}", report::chain(&error));
+                return None;
+            }
+        };
+        memory.unwrap_or_else(|error| {
+            log::warn!("{section}: what was remembered cannot be read: {error}");
+            None
+        })
+    }
+
+    /// Remembers this of a section once the work is done; where that cannot be written it is forgotten.
+    pub fn remember_of(&self, section: &str, value: Vec<u8>) {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        memories.insert(section.to_owned(), value);
+    }
+
+    /// When another tool last worked on a section, and a number of that.
+    pub fn number_of(&self, tool: &str, section: &str, word: &str) -> Option<(Timestamp, f64)> {
+        let folder = self.places.state.parent()?.join(tool);
+        let past = History::look(&folder).ok()??.last_numbers(section).ok()??;
+        let (_, value) = past.numbers.iter().find(|(known, _)| known == word)?;
+        Some((Timestamp::from_seconds(past.ended), *value))
+    }
+
     /// The folder for what lasts as long as the machine runs, made if need be.
     pub fn runtime_folder(&self) -> std::io::Result<&Path> {
         make_folder(&self.places.runtime).map(|()| self.places.runtime.as_path())
@@ -520,7 +556,7 @@ impl Run {
             return;
         }
         let sections: Vec<&str> = self.config.names(self.section).collect();
-        known.targets.retain(|past| sections.contains(&past.name.as_str()));
+        known.targets.retain(|past| sections.contains(&section_of(&past.name)));
         known.volumes.retain(|past| self.config.volume(&past.name).is_some());
         self.write_metrics(&metrics::render(&self.report, &known));
     }
@@ -536,7 +572,8 @@ impl Run {
         let mut entries = waiting.entries();
         let waited = !entries.is_empty();
         entries.push(entry.clone());
-        match History::add(&self.places.state, &entries) {
+        let memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        match History::add(&self.places.state, &entries, &memories) {
             Ok(known) => {
                 if waited {
                     waiting.clear();
@@ -545,6 +582,9 @@ impl Run {
             }
             Err(error) => {
                 let why = report::chain(&error);
+                if !memories.is_empty() {
+                    log::warn!("what this run saw is not remembered: {why}");
+                }
                 match waiting.keep(&entry) {
                     Ok(()) => log::warn!(
                         "this run is not in the history: {why}; it waits in {}",
@@ -628,6 +668,11 @@ impl Run {
             .map_err(|error| UsageError::new(format!("the history could not be printed: {error}")))?;
         Ok(Status::Ok.code())
     }
+}
+
+/// The section of a target: of several, what stands behind a colon tells them apart.
+fn section_of(target: &str) -> &str {
+    target.split_once(':').map_or(target, |(section, _)| section)
 }
 
 fn trigger(options: &Universal) -> Trigger {

@@ -1,10 +1,14 @@
 //! The volumes of the configuration: whether they are there, how full they are against their marks, and
 //! the space that is held back on them.
 
-use crate::{Run, UsageError, exit::Status, report::Rescue};
+use crate::{
+    Run, UsageError,
+    exit::Status,
+    report::{Rescue, need_in_words},
+};
 use maint_core::{
     emergency::{Mark, Need},
-    fs::{Ballast, Mount, Usage, Uuid},
+    fs::{Ballast, Mount, Root, Usage, Uuid},
     section::VolumeSection,
     text::shown_path,
     units::ByteSize,
@@ -85,6 +89,60 @@ impl Marked {
         }
         Self { rescue, mount: Some(mount), ballast }
     }
+
+    /// What is still needed now; nothing if the mark was not reached.
+    pub fn need(&self) -> Need {
+        let Self { rescue, mount: Some(mount), .. } = self else { return Need::default() };
+        if !rescue.acted {
+            return Need::default();
+        }
+        Usage::of_mount(mount).map_or(rescue.need, |usage| rescue.until.need(&usage))
+    }
+
+    /// Whether nothing can be counted on to be written there.
+    pub fn has_no_room(&self) -> bool {
+        self.rescue.acted && self.rescue.before.available < Need::NO_ROOM.bytes
+    }
+
+    /// How it ended for a tool after which another goes on: a mark that is not reached is no fault.
+    pub fn left_to(self, next: &str) -> Rescue {
+        let Self { mut rescue, mount, .. } = self;
+        if !rescue.acted || rescue.dry_run {
+            return rescue;
+        }
+        if let Some(Ok(usage)) = mount.as_ref().map(Usage::of_mount) {
+            rescue.after = usage;
+        }
+        if !rescue.is_reached() {
+            let missing = need_in_words(rescue.until.need(&rescue.after));
+            let is_over = rescue.at.filter(|at| !at.is_reached_by(&rescue.after));
+            rescue.notes.push(match is_over {
+                Some(at) => {
+                    format!("it is below {at} again, and no file needs to go for the missing {missing}")
+                }
+                None => format!("for the missing {missing}: {next}"),
+            });
+        }
+        rescue
+    }
+}
+
+/// Finds the volume of a root among those with a mark; where one mark is for all, its filesystem becomes one.
+pub fn of_root(
+    marked: &mut Vec<Marked>,
+    until: Option<Mark>,
+    dry_run: bool,
+    root: &Root,
+) -> std::io::Result<Option<usize>> {
+    let mount = Mount::of(root)?;
+    let is_it = |volume: &Marked| volume.mount.as_ref().is_some_and(|its| its.is_of_same_filesystem(&mount));
+    let known = marked.iter().position(is_it);
+    Ok(known.or_else(|| {
+        let point = shown_path(&mount.point);
+        let rescue = Rescue::new(point.clone(), point, None, until?, dry_run);
+        marked.push(Marked::look(rescue, mount, None));
+        Some(marked.len() - 1)
+    }))
 }
 
 /// All volumes of the configuration with marks; one mark may replace those of all.

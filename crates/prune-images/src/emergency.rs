@@ -2,11 +2,11 @@
 
 use crate::{args::PruneArgs, large};
 use maint_core::{
-    emergency::{Mark, Need},
+    emergency::Need,
     fs::{Mount, Root, Usage},
     grouping::Per,
     section::FilesSection,
-    text::{count, shown_path},
+    text::count,
     units::{ByteSize, Span},
 };
 use maint_run::{
@@ -47,7 +47,12 @@ pub(crate) fn run(
             continue;
         }
         match Root::open(&place, &run.borders()) {
-            Ok(root) => places.extend(Place::of(&mut marked, until, dry_run, target, &root)),
+            Ok(root) => match volumes::of_root(&mut marked, until, dry_run, &root) {
+                Ok(volume) => places.extend(volume.map(|volume| Place { target, volume })),
+                Err(error) => {
+                    log::error!("{}: it cannot be told on which volume it lies: {error}", target.name);
+                }
+            },
             Err(error) => {
                 let mut done = files::untouched(orders, &target);
                 files::note_no_root(&mut done, &target.value, &error);
@@ -98,35 +103,6 @@ pub(crate) fn run(
 struct Place {
     target: Named<FilesSection>,
     volume: usize,
-}
-
-impl Place {
-    /// Finds the volume of a target; where one mark is for all, its filesystem becomes one.
-    fn of(
-        marked: &mut Vec<Marked>,
-        until: Option<Mark>,
-        dry_run: bool,
-        target: Named<FilesSection>,
-        root: &Root,
-    ) -> Option<Self> {
-        let mount = match Mount::of(root) {
-            Ok(mount) => mount,
-            Err(error) => {
-                log::error!("{}: it cannot be told on which volume it lies: {error}", target.name);
-                return None;
-            }
-        };
-        let is_it =
-            |volume: &Marked| volume.mount.as_ref().is_some_and(|its| its.is_of_same_filesystem(&mount));
-        let known = marked.iter().position(is_it);
-        let volume = known.or_else(|| {
-            let point = shown_path(&mount.point);
-            let rescue = Rescue::new(point.clone(), point, None, until?, dry_run);
-            marked.push(Marked::look(rescue, mount, None));
-            Some(marked.len() - 1)
-        })?;
-        Some(Self { target, volume })
-    }
 }
 
 /// Below this, nothing can be told from what came free.

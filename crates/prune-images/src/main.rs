@@ -47,7 +47,7 @@ impl Tool for PruneImages {
         if args.rescuing.is_asked_for() {
             emergency::run(run, args, &orders, targets)?;
         } else {
-            run.each(&targets, |run, target| files::work_on(run, &orders, target, Errand::Everyday));
+            run.each(&targets, |run, target| [files::work_on(run, &orders, target, Errand::Everyday)]);
             if !args.shows_only() && !args.is_ad_hoc() {
                 volumes::tend_ballast(run);
             }

@@ -3,14 +3,14 @@
 use crate::{args::ReclaimArgs, command, space::Change};
 use maint_core::{
     emergency::{Mark, Need},
-    fs::{Mount, Usage},
+    fs::Mount,
     section::ReclaimSection,
 };
 use maint_run::{
     Run, UsageError,
     config::Named,
     exit::Status,
-    report::{Means, Rescue, Rung, Work, need_in_words},
+    report::{Means, Rescue, Rung, Work},
     signals,
     volumes::{self, Marked},
 };
@@ -34,12 +34,11 @@ pub(crate) fn run(
     for volume in &mut marked {
         volume.rescue.means = Means::Commands;
     }
-    if marked.iter().any(|volume| volume.rescue.acted && volume.rescue.before.available < Need::NO_ROOM.bytes)
-    {
+    if marked.iter().any(Marked::has_no_room) {
         run.audit().hold_back();
     }
     for section in sections {
-        let in_need = |volume: &Marked| is_for(section, volume) && !need(volume).is_met();
+        let in_need = |volume: &Marked| is_for(section, volume) && !volume.need().is_met();
         if signals::asked_to_stop() || !marked.iter().any(in_need) {
             continue;
         }
@@ -55,7 +54,7 @@ pub(crate) fn run(
         run.record(done);
     }
     for volume in marked {
-        run.record_rescue(judged(volume));
+        run.record_rescue(volume.left_to("prune-images --emergency"));
     }
     Ok(())
 }
@@ -76,15 +75,6 @@ fn is_for(section: &Named<ReclaimSection>, volume: &Marked) -> bool {
     section.value.volume.as_ref().is_none_or(|name| *name == volume.rescue.volume)
 }
 
-/// What a volume needs now; nothing if it has not reached its mark.
-fn need(volume: &Marked) -> Need {
-    let Marked { rescue, mount: Some(mount), .. } = volume else { return Need::default() };
-    if !rescue.acted {
-        return Need::default();
-    }
-    Usage::of_mount(mount).map_or(rescue.need, |usage| rescue.until.need(&usage))
-}
-
 /// What a command did for a volume.
 fn rung(section: &Named<ReclaimSection>, mount: Option<&Mount>, changes: &[Change]) -> Rung {
     let change =
@@ -92,24 +82,4 @@ fn rung(section: &Named<ReclaimSection>, mount: Option<&Mount>, changes: &[Chang
     let frees = change
         .map_or_else(Need::default, |change| Need { bytes: change.freed(), inodes: change.inodes_freed() });
     Rung { target: section.name.clone(), frees, possible: frees, ..Rung::default() }
-}
-
-/// How it ended. A mark that was not reached is no fault of what could be run: files are next.
-fn judged(volume: Marked) -> Rescue {
-    let Marked { mut rescue, mount, .. } = volume;
-    if !rescue.acted || rescue.dry_run {
-        return rescue;
-    }
-    if let Some(Ok(usage)) = mount.as_ref().map(Usage::of_mount) {
-        rescue.after = usage;
-    }
-    if !rescue.is_reached() {
-        let missing = need_in_words(rescue.until.need(&rescue.after));
-        let is_over = rescue.at.filter(|at| !at.is_reached_by(&rescue.after));
-        rescue.notes.push(match is_over {
-            Some(at) => format!("it is below {at} again, and no file needs to go for the missing {missing}"),
-            None => format!("for the missing {missing}: prune-images --emergency"),
-        });
-    }
-    rescue
 }

@@ -43,13 +43,13 @@ impl Tool for Reclaim {
         }
         let alone = if args.changing.dry_run { None } else { Some(run.work_alone(args.changing.lock_wait)) };
         if let Some(Err(why)) = &alone {
-            run.each(&sections, |_, section| command::busy(section, why));
+            run.each(&sections, |_, section| [command::busy(section, why)]);
             return Ok(());
         }
         if is_emergency {
             return emergency::run(run, args, &sections);
         }
-        run.each(&sections, |run, section| command::run(run, args, section).0);
+        run.each(&sections, |run, section| [command::run(run, args, section).0]);
         Ok(())
     }
 }

@@ -16,7 +16,8 @@ use std::{
     fs::File,
     io,
     mem::MaybeUninit,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
+    path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -135,6 +136,14 @@ impl Folder {
         let file = File::from(opened?);
         let look = look_at(file.as_fd(), c"")?;
         Ok((file, look))
+    }
+
+    /// Where a link in this folder leads, as far as anything is there: every link on the way resolved.
+    pub fn follow(&self, name: &CStr) -> io::Result<(Kind, PathBuf)> {
+        let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+        let there = nix::fcntl::openat(&self.handle, name, flags, Mode::empty())?;
+        let kind = look_at(there.as_fd(), c"")?.kind;
+        Ok((kind, std::fs::read_link(format!("/proc/self/fd/{}", there.as_raw_fd()))?))
     }
 
     /// The names in this folder, in the kernel's order, without `.`, `..` and what is private.

@@ -150,7 +150,16 @@ impl Root {
 
     /// Opens a folder to look at what is in it, wherever it lies: nothing is ever removed from such a root.
     pub fn to_look(path: &Path) -> Result<Self, RootError> {
-        let (here, way) = reach(path, LastLink::Follow)?;
+        Self::reached(path, LastLink::Follow)
+    }
+
+    /// The same, where a link in its place would be another folder than the one that is meant.
+    pub fn to_look_without_link(path: &Path) -> Result<Self, RootError> {
+        Self::reached(path, LastLink::Refuse)
+    }
+
+    fn reached(path: &Path, last: LastLink) -> Result<Self, RootError> {
+        let (here, way) = reach(path, last)?;
         let failed = |source: io::Error| FsError { operation: "open", path: shown_path(path), source };
         let handle = quietly(|flags| openat(&here, c".", flags, Mode::empty())).map_err(failed)?;
         let top = Folder::new(handle, Vec::new()).map_err(failed)?;

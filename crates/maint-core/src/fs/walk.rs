@@ -36,6 +36,10 @@ pub trait Visitor: Sync {
 
     /// Whether a file is of interest, by its name; the number comes back with the block.
     fn sift(&self, hand: &mut Self::Hand, folder: &[u8], name: &[u8]) -> Option<u16>;
+    /// A name of a link, FIFO, socket or device, before it is sifted.
+    fn no_file(&self, _: &mut Self::Hand, _: &Folder, _: &CStr) {}
+    /// A folder was gone, or something else, by the time it was to be entered.
+    fn vanished(&self, _: &mut Self::Hand, _: &[u8]) {}
     /// Whether to go into a folder `depth` levels below the root.
     fn enters(&self, folder: &[u8], name: &[u8], depth: u32) -> bool;
     /// Some names of a folder, in inode order; answers how many of them are gone now.
@@ -335,7 +339,9 @@ impl<V: Visitor> Shared<'_, V> {
     fn tell(&self, hand: &mut V::Hand, node: &Node, error: io::Error) {
         match error.raw_os_error().map(Errno::from_raw) {
             // Gone, or swapped for something else, since its name was read: it is no folder of ours now.
-            Some(Errno::ENOENT | Errno::ELOOP | Errno::ENOTDIR) => {}
+            Some(Errno::ENOENT | Errno::ELOOP | Errno::ENOTDIR) => {
+                self.visitor.vanished(hand, &node.path());
+            }
             Some(Errno::EXDEV) => self.visitor.skipped(hand, &node.path(), Skipped::OtherMount),
             _ => self.visitor.trouble(hand, FsError::new("open", &node.path(), b"", error)),
         }
@@ -429,6 +435,9 @@ impl<V: Visitor> Shared<'_, V> {
                     read.folders.push(name.to_owned());
                 }
                 continue;
+            }
+            if kind == Some(Kind::Other) {
+                self.visitor.no_file(hand, folder, name);
             }
             read.signs = read.signs || self.visitor.is_sign(name.to_bytes());
             if let Some(number) = self.visitor.sift(hand, folder.path(), name.to_bytes()) {

@@ -292,6 +292,9 @@ impl Visitor for Actor<'_> {
         match select.file(folder, name) {
             named if !select.with.is_empty() => named.code(),
             Named::Wanted(_) if self.what.plan.keeps_by_name(folder, name) => None,
+            Named::Wanted(_) if self.what.scope.ties.is_some_and(|ties| !ties.has_chosen(folder, name)) => {
+                None
+            }
             named @ (Named::Wanted(_) | Named::Either(_)) => named.code(),
             Named::Companion(_) | Named::Excluded(_) | Named::Foreign => None,
         }
@@ -313,6 +316,7 @@ impl Visitor for Actor<'_> {
             |met: &Together<'_, '_>| {
                 let files = met.files.iter().map(|seen| (seen.name, &seen.look));
                 let Verdict::Remove(why) = plan.judge(&met.subject, files) else { return };
+                let Some(why) = self.chosen(folder, met, why) else { return };
                 if spared(self.what.in_use, &self.what.scope, folder, block, met).is_some() {
                     return;
                 }
@@ -393,6 +397,13 @@ impl Actor<'_> {
     fn may_hold_signs(&self, block: Block<'_>) -> bool {
         let at_once = matches!(&self.what.act, Act::Remove { leave: Leave::Delete, .. });
         block.may_hold_signs() || !at_once
+    }
+
+    /// Why all of these go, if what they belong to lets them.
+    fn chosen(&self, folder: &Folder, met: &Together<'_, '_>, why: Condemned) -> Option<Condemned> {
+        let Some(ties) = self.what.scope.ties else { return Some(why) };
+        let mut files = met.files.iter();
+        files.try_fold(why, |_, seen| ties.chosen(folder.path(), seen.name.to_bytes(), &seen.look))
     }
 
     fn is_done(&self) -> bool {

@@ -247,7 +247,14 @@ impl Leaving<'_, '_> {
         self.is_same(hand, bundle, held)?;
         let spare = self.actor.what.scope.spare;
         in_use(&hand.in_use, spare, self.folder, bundle.files, self.around)
+            .or_else(|| self.tie_of(bundle))
             .map_or(Ok(()), |why| Err(Stays::InUse(why)))
+    }
+
+    /// Why a bundle is not without ties any more.
+    fn tie_of(&self, bundle: Bundle<'_>) -> Option<Kept> {
+        let ties = self.actor.what.scope.ties?;
+        bundle.files.iter().find_map(|doomed| ties.holds(self.folder.path(), doomed.name.to_bytes()))
     }
 
     /// Whether every file of a bundle is still what was condemned.

@@ -5,7 +5,7 @@ use crate::{
     emergency::{Need, Spending},
     entry::Subject,
     fs::{Block, Folder, FsError, Skipped, Visitor, Walk},
-    retention::{Kept, Ranking, Rules, Verdict},
+    retention::{Condemned, Kept, Ranking, Rules, Verdict},
     select::Named,
     spare::InUse,
     survey::{Links, Survey},
@@ -110,7 +110,10 @@ impl<W: Work> Visitor for Looker<'_, W> {
         }
         let by_name = match named {
             Named::Excluded(_) => Some((Kept::Excluded, None)),
-            Named::Wanted(_) => self.rules.by_name(name),
+            Named::Wanted(_) => self.rules.by_name(name).or_else(|| {
+                let ties = self.scope.ties?;
+                Some((ties.keeps(folder, name)?, None))
+            }),
             Named::Companion(_) | Named::Either(_) | Named::Foreign => None,
         };
         match by_name {
@@ -183,9 +186,12 @@ impl Work for Counting<'_> {
         scope: &Scope<'_>,
     ) {
         let verdict = match rules.judge(&met.subject) {
-            Verdict::Remove(why) => {
-                spared(self.in_use, scope, folder, block, met).map_or(Verdict::Remove(why), Verdict::Keep)
-            }
+            Verdict::Remove(why) => match tied(scope, folder, met, why) {
+                Ok(why) => {
+                    spared(self.in_use, scope, folder, block, met).map_or(Verdict::Remove(why), Verdict::Keep)
+                }
+                Err(why) => Verdict::Keep(why),
+            },
             keep @ Verdict::Keep(_) => keep,
         };
         if let (Verdict::Remove(_), Some(spending)) = (verdict, &mut hand.spending) {
@@ -215,6 +221,17 @@ impl Work for Counting<'_> {
     fn other_mount(hand: &mut Looked) {
         hand.other_mounts += 1;
     }
+}
+
+/// What the ties of these say to the rules, which let them go.
+fn tied(
+    scope: &Scope<'_>,
+    folder: &Folder,
+    met: &Together<'_, '_>,
+    why: Condemned,
+) -> Result<Condemned, Kept> {
+    let Some(ties) = scope.ties else { return Ok(why) };
+    met.files.iter().try_fold(why, |_, seen| ties.judge(folder, seen.name, &seen.look))
 }
 
 /// Why all of these are spared although the rules let them go.

@@ -435,7 +435,7 @@ impl FilesSection {
     }
 
     /// Whether both could judge the same file.
-    fn meets(&self, other: &Self) -> bool {
+    pub(super) fn meets(&self, other: &Self) -> bool {
         let (outer, inner) =
             if other.root().starts_with(self.root()) { (self, other) } else { (other, self) };
         let (root, inner_root) = (outer.root(), inner.root());

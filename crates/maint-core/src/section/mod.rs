@@ -4,6 +4,7 @@
 //! business.
 
 mod files;
+mod orphans;
 mod plugin;
 mod reclaim;
 mod values;
@@ -11,9 +12,12 @@ mod volume;
 mod watch;
 
 pub use files::{EmergencyPolicy, EmptyFolders, FilesSection, GuardSection, check_root_path};
+pub use orphans::{Find, OrphansSection};
 pub use plugin::PluginSection;
 pub use reclaim::ReclaimSection;
-pub use values::{AgeByValue, KeepNewestValue, KeepValue, LimitValue, Patterns, Rate, ThenValue, ThinValue};
+pub use values::{
+    AgeByValue, KeepNewestValue, KeepValue, LimitValue, OneOrMore, Patterns, Rate, ThenValue, ThinValue,
+};
 pub use volume::{EmergencyMarks, ForecastMarks, VolumeSection};
 pub use watch::{Severity, WatchSection};
 

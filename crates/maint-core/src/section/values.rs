@@ -175,6 +175,32 @@ impl<'de> Deserialize<'de> for Patterns {
     }
 }
 
+/// One value, or a list of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OneOrMore<T>(pub Vec<T>);
+
+impl<T> Default for OneOrMore<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: FromStr<Err: fmt::Display> + Deserialize<'de>> Deserialize<'de> for OneOrMore<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Spellings::<Self, Never, Vec<T>> {
+            expecting: "a text, or a list of texts",
+            word: |text| text.parse().map(|one| Self(vec![one])).map_err(|error: T::Err| error.to_string()),
+            number: no_number,
+            table: never,
+            list: |all| match all.is_empty() {
+                true => Err("an empty list says nothing: leave the key out".to_owned()),
+                false => Ok(Self(all)),
+            },
+        }
+        .read(deserializer)
+    }
+}
+
 /// The patterns of `match`: an empty list is not "every file".
 pub(super) fn at_least_one_pattern<'de, D: Deserializer<'de>>(
     deserializer: D,

@@ -16,8 +16,8 @@ use maint_core::{
     fs::{Claims, Lock, LockError, Mount, PRIVATE_FOLDER, Root, Usage},
     plan::{Approved, Guard, Limits, Plan},
     prune::{
-        Act, CarryOut, Doomed, Errors, Halt, Looked, Outcome, Progress, Recovered, Scope, carry_out,
-        look_over, rank, recover,
+        Act, CarryOut, Doomed, Errors, Halt, Looked, Outcome, Progress, Recovered, Scope, Ties, Untold,
+        carry_out, look_over, rank, recover,
     },
     retention::{Kept, Policy, Present},
     saved::{StepLine, Steps},
@@ -82,7 +82,14 @@ impl<'a> Job<'a> {
     pub(super) fn asked(&self) -> Option<&'a Asked<'a>> {
         match self.errand {
             Errand::Emergency(asked) => Some(asked),
-            Errand::Everyday | Errand::Planned(_) => None,
+            Errand::Everyday | Errand::Planned(_) | Errand::Tied(_) => None,
+        }
+    }
+
+    fn ties(&self) -> Option<&'a dyn Ties> {
+        match self.errand {
+            Errand::Tied(ties) => Some(ties),
+            Errand::Everyday | Errand::Planned(_) | Errand::Emergency(_) => None,
         }
     }
 
@@ -205,6 +212,7 @@ impl<'a> Job<'a> {
             workers,
             stop,
             progress: &self.progress,
+            ties: self.ties(),
         }
     }
 
@@ -218,7 +226,7 @@ impl<'a> Job<'a> {
     ) -> Result<(), Ended> {
         let plan = match self.errand {
             Errand::Planned(steps) => self.planned(done, steps),
-            Errand::Everyday | Errand::Emergency(_) => self.plan(done, in_use, frees)?,
+            Errand::Everyday | Errand::Emergency(_) | Errand::Tied(_) => self.plan(done, in_use, frees)?,
         };
         self.progress.begin_again();
         let stop = || signals::asked_to_stop() || !go_on();
@@ -267,6 +275,13 @@ impl<'a> Job<'a> {
             }
             doubt => doubt,
         };
+        if let (None, Some(ties)) = (&doubt, self.ties()) {
+            let untold = |done: &mut Target, untold| self.note_untold(done, untold);
+            if ties.confirm().map_err(|why| untold(done, why))? {
+                (plan, looked) = self.survey(done, in_use, false)?;
+                ties.confirm().map_err(|why| untold(done, why))?;
+            }
+        }
         self.note_looked(done, &looked, frees);
         self.note_doubt(done, doubt);
         let forced = self.orders.removing.force.iter();
@@ -291,6 +306,7 @@ impl<'a> Job<'a> {
             self.progress.begin_again();
             rules = self.watched(|| rank(&scope, &rules));
         }
+        self.ties().map_or(Ok(()), Ties::begin).map_err(|untold| self.note_untold(done, untold))?;
         self.progress.begin_again();
         let need = self.asked().map(|asked| (asked.need, asked.most));
         let mut looked = self.watched(|| look_over(&scope, &rules, in_use, need));
@@ -310,6 +326,13 @@ impl<'a> Job<'a> {
             Offer { now: spent.frees(), files: spent.tally().files, possible, useless: spent.useless() };
         *self.offer.lock().unwrap_or_else(PoisonError::into_inner) = Some(offer);
         Ok((plan.spending(spent), looked))
+    }
+
+    fn note_untold(&self, done: &mut Target, untold: Untold) -> Ended {
+        let Untold { why, guard } = untold;
+        let once = guard.map(|guard| format!("; if that is right, once: {}", self.once(done, guard)));
+        done.note(Status::Refused, format!("{why}{}", once.unwrap_or_default()));
+        Ended
     }
 
     fn limits(&self) -> Limits {

@@ -16,7 +16,7 @@ use job::Job;
 use maint_core::{
     emergency::Need,
     fs::{Claims, Mount, Root, RootError},
-    prune::recover,
+    prune::{Ties, recover},
     saved::{StepLine, Steps},
     section::{FilesSection, ThenValue},
     text::shown_path,
@@ -56,6 +56,8 @@ pub enum Errand<'a> {
     Emergency(&'a Asked<'a>),
     /// The steps of a saved plan go, once.
     Planned(&'a Mutex<Steps>),
+    /// What has had its day goes if what it belongs to lets it.
+    Tied(&'a dyn Ties),
 }
 
 /// What an emergency asks of a target.

@@ -31,12 +31,14 @@ pub enum Counter {
     Recovered,
     /// Commands run.
     CommandsRun,
+    /// Files without what they belong to.
+    Orphans,
     /// What failed.
     Errors,
 }
 
 /// Counter, word, help. Metrics are named `maint_WORD`.
-pub const COUNTERS: [(Counter, &str, &str); 15] = [
+pub const COUNTERS: [(Counter, &str, &str); 16] = [
     (Counter::FilesScanned, "files_scanned", "Files that the patterns of the target matched."),
     (Counter::FilesSelected, "files_selected", "Files that the policy let go."),
     (Counter::FilesDeleted, "files_deleted", "Files removed."),
@@ -51,6 +53,11 @@ pub const COUNTERS: [(Counter, &str, &str); 15] = [
     (Counter::Unclaimed, "unclaimed", "Files removed after a last look, without a claim."),
     (Counter::Recovered, "recovered", "Claims of a killed run that were finished."),
     (Counter::CommandsRun, "commands_run", "Commands run."),
+    (
+        Counter::Orphans,
+        "orphans",
+        "Files found without what they belong to, those that may not go yet among them.",
+    ),
     (Counter::Errors, "errors", "Operations that failed."),
 ];
 

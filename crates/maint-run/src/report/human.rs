@@ -3,7 +3,8 @@
 use super::{Check, Counter, Leaves, Means, Ran, Report, Rescue, Target, Work, need_in_words};
 use crate::{clock, exit::Status};
 use maint_core::{
-    text::{count, grouped},
+    orphans::Orphan,
+    text::{count, grouped, printable},
     units::ByteSize,
 };
 use std::fmt::Write as _;
@@ -135,6 +136,12 @@ fn render_target(text: &mut String, target: &Target) {
             row("", format!("{} {reason}", grouped(*files)));
         }
         row("kept", kept(target));
+        if n(Counter::Orphans) > 0 {
+            row("orphans", files(Counter::Orphans));
+        }
+        for orphan in &target.orphans {
+            row("", orphan_in_words(target, orphan));
+        }
         for (counter, label, what) in [
             (Counter::Remaining, "remaining", "for the next run"),
             (Counter::FilesChanged, "changed", "changed while this ran and stayed"),
@@ -162,6 +169,20 @@ fn render_target(text: &mut String, target: &Target) {
     if untold > 0 {
         row("failed", format!("and {} more", grouped(untold)));
     }
+}
+
+fn orphan_in_words(target: &Target, orphan: &Orphan) -> String {
+    let Orphan { path, size, age, known, looks, is_due } = orphan;
+    let goes = if *is_due { "may go" } else { "waits" };
+    format!(
+        "{}/{}: {}, {} old, known for {}, {}: {goes}",
+        target.place,
+        printable(path),
+        ByteSize::from_bytes(*size),
+        age.roughly(),
+        known.roughly(),
+        count(u64::from(*looks), "look")
+    )
 }
 
 fn render_command(row: &mut impl FnMut(&str, String), target: &Target, ran: Option<&Ran>) {

@@ -2,7 +2,7 @@
 
 use super::{COUNTERS, Check, Counts, Ended, Ran, Report, Rescue, Rung, Target, Work};
 use crate::clock;
-use maint_core::{fs::Inodes, units::Span};
+use maint_core::{fs::Inodes, orphans::Orphan, text::printable, units::Span};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 #[derive(Serialize)]
@@ -48,7 +48,19 @@ struct WireTarget<'a> {
     storage_after_percent: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     command: Option<WireCommand<'a>>,
+    #[serde(rename = "orphans_found", skip_serializing_if = "Vec::is_empty")]
+    told: Vec<WireOrphan>,
     notes: &'a [String],
+}
+
+#[derive(Serialize)]
+struct WireOrphan {
+    path: String,
+    bytes: u64,
+    age_seconds: u64,
+    known_seconds: u64,
+    looks: u32,
+    due: bool,
 }
 
 #[derive(Serialize)]
@@ -169,7 +181,21 @@ impl<'a> WireTarget<'a> {
                 Work::Command(Some(ran)) => Some(WireCommand::of(ran)),
                 Work::Command(None) | Work::Files => None,
             },
+            told: target.orphans.iter().map(|orphan| WireOrphan::of(target, orphan)).collect(),
             notes: &target.notes,
+        }
+    }
+}
+
+impl WireOrphan {
+    fn of(target: &Target, orphan: &Orphan) -> Self {
+        Self {
+            path: format!("{}/{}", target.place, printable(&orphan.path)),
+            bytes: orphan.size,
+            age_seconds: orphan.age.seconds(),
+            known_seconds: orphan.known.seconds(),
+            looks: orphan.looks,
+            due: orphan.is_due,
         }
     }
 }

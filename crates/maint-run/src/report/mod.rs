@@ -20,7 +20,7 @@ pub(crate) use nagios::render as nagios;
 pub use rescue::{Means, Rescue, Rung, need_in_words};
 
 use crate::exit::Status;
-use maint_core::{prune::Errors, text::count, time::Timestamp, units::ByteSize};
+use maint_core::{orphans::Orphan, prune::Errors, text::count, time::Timestamp, units::ByteSize};
 use std::error::Error;
 
 /// The run as a whole.
@@ -161,6 +161,8 @@ pub struct Target {
     pub storage: Option<(f64, f64)>,
     /// Less than the whole policy was asked for: an override, a limit.
     pub partial: bool,
+    /// Each file without what it belongs to, where that was asked for.
+    pub orphans: Vec<Orphan>,
     /// Sentences a person should read.
     pub notes: Vec<String>,
     /// What failed, as far as it is told in full.
@@ -217,6 +219,7 @@ impl Target {
             span: None,
             storage: None,
             partial: false,
+            orphans: Vec::new(),
             notes: Vec::new(),
             errors: Vec::new(),
         }

@@ -1,0 +1,245 @@
+//! The walk through the folders of one side: keys of all names, and whether it saw everything.
+
+use super::{
+    field::NoName,
+    names_in,
+    pairing::{By, Pairing, Side},
+};
+use crate::{
+    entry::Kind,
+    fs::{Block, Folder, FsError, Root, Skipped, Visitor, Walk, Workers},
+    prune::Errors,
+    text::{joined, printable, shown_path},
+};
+use std::{
+    ffi::{CStr, OsStr},
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+/// Folders to be listed.
+pub(super) struct Listing<'a> {
+    pub(super) pairing: &'a Pairing,
+    /// Whose names they hold.
+    pub(super) side: Side,
+    /// All folders of this side: one may be mounted, or linked to, below another.
+    pub(super) roots: &'a [Root],
+    pub(super) workers: Workers,
+    pub(super) stop: &'a (dyn Fn() -> bool + Sync),
+}
+
+/// What a folder holds.
+#[derive(Default)]
+pub(super) struct Listed {
+    /// The keys of all names, some of them twice.
+    pub(super) keys: Vec<u64>,
+    /// Files of this side.
+    pub(super) files: u64,
+    /// There are folders in it.
+    pub(super) is_deep: bool,
+    /// An extension is in another case than it was written in.
+    pub(super) is_odd: bool,
+    /// What kept it from being seen whole.
+    flaws: Vec<String>,
+    errors: Errors,
+    /// A folder that went away meanwhile.
+    vanished: Option<Vec<u8>>,
+}
+
+/// So many flaws are told.
+const TOLD: usize = 3;
+/// So often is listed again what changed meanwhile.
+const TRIES: u32 = 3;
+
+impl Listing<'_> {
+    /// Lists one folder; an error says why not all of it was seen.
+    pub(super) fn list(&self, root: &Root) -> Result<Listed, String> {
+        // Folders that go away meanwhile may have gone empty, or elsewhere with all they held.
+        for _ in 1..TRIES {
+            let listed = self.list_once(root)?;
+            if listed.vanished.is_none() {
+                return Ok(listed);
+            }
+        }
+        let listed = self.list_once(root)?;
+        match &listed.vanished {
+            None => Ok(listed),
+            Some(folder) => {
+                let path = joined(&[root.path().as_os_str().as_bytes(), folder]);
+                Err(format!("{} went away while it was listed", printable(&path)))
+            }
+        }
+    }
+
+    fn list_once(&self, root: &Root) -> Result<Listed, String> {
+        let lister = Lister { what: self, root, is_deep: AtomicBool::new(false) };
+        let walk = Walk { root, stop: self.stop, interrupted: self.stop };
+        let hands = walk.run(&lister, (0..self.workers.get()).map(|_| Listed::default()).collect());
+        let all = hands.into_iter().fold(Listed::default(), |mut all, hand| {
+            all.add(hand);
+            all
+        });
+        if (self.stop)() {
+            return Err(format!("{} was not listed to its end", root.shown()));
+        }
+        let mut flaws = all.flaws;
+        flaws.extend(all.errors.iter().map(|error| {
+            let path = if error.path.is_empty() { String::new() } else { format!("/{}", error.path) };
+            format!("cannot {} {}{path}: {}", error.operation, root.shown(), error.source)
+        }));
+        flaws.truncate(TOLD);
+        if flaws.is_empty() {
+            let is_deep = lister.is_deep.load(Ordering::Relaxed);
+            Ok(Listed { is_deep, flaws, errors: Errors::default(), ..all })
+        } else {
+            Err(format!("not all of {} could be seen: {}", root.shown(), flaws.join("; ")))
+        }
+    }
+}
+
+struct Lister<'a> {
+    what: &'a Listing<'a>,
+    root: &'a Root,
+    is_deep: AtomicBool,
+}
+
+impl Lister<'_> {
+    fn is_one_of_ours(&self, path: &Path) -> bool {
+        let Ok(seen) = std::fs::metadata(path) else { return false };
+        self.what.roots.iter().any(|root| {
+            std::fs::metadata(root.path()).is_ok_and(|its| (its.dev(), its.ino()) == (seen.dev(), seen.ino()))
+        })
+    }
+
+    fn path_of(&self, folder: &[u8], name: &[u8]) -> PathBuf {
+        let path = joined(&[self.root.path().as_os_str().as_bytes(), folder, name]);
+        PathBuf::from(OsStr::from_bytes(&path))
+    }
+}
+
+impl Listed {
+    /// What another folder holds, too.
+    pub(super) fn add(&mut self, other: Self) {
+        // The first takes the room of the others at once, and not piece by piece.
+        self.keys.reserve_exact(other.keys.len());
+        self.keys.extend(other.keys);
+        self.files += other.files;
+        self.is_deep |= other.is_deep;
+        self.is_odd |= other.is_odd;
+        self.flaws.extend(other.flaws);
+        self.errors.merge(other.errors);
+        self.vanished = self.vanished.take().or(other.vanished);
+    }
+
+    fn flaw(&mut self, flaw: String) {
+        if self.flaws.len() < TOLD {
+            self.flaws.push(flaw);
+        }
+    }
+}
+
+impl Visitor for Lister<'_> {
+    type Hand = Listed;
+
+    fn sift(&self, hand: &mut Listed, folder: &[u8], name: &[u8]) -> Option<u16> {
+        let Listing { pairing, side, .. } = self.what;
+        if *side == Side::Metadata && !pairing.is_of(Side::Metadata, folder, name) {
+            return None;
+        }
+        if let (Side::Metadata, By::Field(_)) = (side, &pairing.by) {
+            hand.files += 1;
+            return Some(0);
+        }
+        let before = hand.keys.len();
+        hand.is_odd |= pairing.keys(*side, folder, name, &mut |key| hand.keys.push(key));
+        hand.files += u64::from(hand.keys.len() > before);
+        None
+    }
+
+    /// A link to a folder may hide what the folder holds, and one that leads nowhere, what it held.
+    fn no_file(&self, hand: &mut Listed, folder: &Folder, name: &CStr) {
+        let bytes = name.to_bytes();
+        match folder.follow(name) {
+            Ok((Kind::Folder, leads_to)) => {
+                let is_seen = self.what.roots.iter().any(|root| {
+                    std::fs::canonicalize(root.path()).is_ok_and(|root| leads_to.starts_with(root))
+                });
+                if !is_seen {
+                    let path = shown_path(&self.path_of(folder.path(), bytes));
+                    let to = shown_path(&leads_to);
+                    hand.flaw(format!(
+                        "{path} is a link to {to}, which is none of the folders that are listed"
+                    ));
+                }
+            }
+            Ok(_) => {}
+            Err(_) if self.what.pairing.is_of(self.what.side, folder.path(), bytes) => {}
+            Err(error) => {
+                let path = shown_path(&self.path_of(folder.path(), bytes));
+                hand.flaw(format!("{path} is a link that leads nowhere ({error})"));
+            }
+        }
+    }
+
+    fn vanished(&self, hand: &mut Listed, folder: &[u8]) {
+        hand.vanished.get_or_insert_with(|| folder.to_vec());
+    }
+
+    fn enters(&self, _: &[u8], _: &[u8], _: u32) -> bool {
+        self.is_deep.store(true, Ordering::Relaxed);
+        true
+    }
+
+    /// Only metadata that must be read for what it names.
+    fn files(&self, hand: &mut Listed, folder: &Folder, block: Block<'_>) -> u64 {
+        let By::Field(field) = &self.what.pairing.by else { return 0 };
+        for (name, _) in block.iter() {
+            match names_in(field, folder, name) {
+                Ok(names) => {
+                    for name in names {
+                        hand.keys.extend(name.last_parts().map(|part| self.what.pairing.key_of_whole(part)));
+                    }
+                }
+                Err(why) => {
+                    let path = printable(&joined(&[folder.path(), name.to_bytes()]));
+                    hand.flaw(match why {
+                        NoName::Unread(error) => format!("cannot read {path}: {error}"),
+                        NoName::NoJson => format!("{path} is no JSON, and may belong to anything"),
+                        NoName::NotNamed => format!("{path} does not say in {field} what it belongs to"),
+                    });
+                }
+            }
+        }
+        0
+    }
+
+    fn emptied(&self, _: &mut Listed, _: &Folder, _: &CStr) -> bool {
+        false
+    }
+
+    fn folders_gone(&self, _: &mut Listed, _: &[u8], _: &CStr, _: u64) {}
+
+    fn trouble(&self, hand: &mut Listed, error: FsError) {
+        hand.errors.push(error);
+    }
+
+    fn skipped(&self, hand: &mut Listed, folder: &[u8], why: Skipped) {
+        let Skipped::OtherMount = why;
+        let path = self.path_of(folder, b"");
+        if !self.is_one_of_ours(&path) {
+            hand.flaw(format!(
+                "another filesystem is mounted on {}: name that folder too",
+                shown_path(&path)
+            ));
+        }
+    }
+
+    fn is_sign(&self, _: &[u8]) -> bool {
+        false
+    }
+
+    fn key<'n>(&self, _: &'n [u8]) -> Option<&'n [u8]> {
+        None
+    }
+}

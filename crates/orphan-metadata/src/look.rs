@@ -1,0 +1,169 @@
+//! One section: both sides opened, looked at, and what is left of it.
+
+use crate::{args::OrphanArgs, words};
+use maint_core::{
+    fs::Root,
+    orphans::{Ask, Memory, Orphans, Rule, Side},
+    plan::Guard,
+    retention::Kept,
+    section::{FilesSection, Find, OrphansSection},
+    text::{count, joined, printable},
+};
+use maint_run::{
+    Run,
+    config::Named,
+    exit::Status,
+    files::{self, Errand},
+    report::{Counter, Target, chain},
+    signals, volumes,
+};
+use std::{
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
+
+/// Looks at a section, and lets go what was alone often enough.
+pub(crate) fn everyday(run: &Run, args: &OrphanArgs, section: &Named<OrphansSection>) -> Vec<Target> {
+    folders(&section.value)
+        .into_iter()
+        .map(|folder| look(run, args, section, &folder, section.value.observations))
+        .collect()
+}
+
+/// A folder whose files may be orphans.
+pub(crate) struct Folder {
+    pub(crate) side: Side,
+    pub(crate) path: PathBuf,
+}
+
+/// The folders that a section is about.
+pub(crate) fn folders(section: &OrphansSection) -> Vec<Folder> {
+    let of_metadata = Folder { side: Side::Metadata, path: section.metadata().root() };
+    let of_partners = section.places().into_iter().map(|path| Folder { side: Side::Partner, path });
+    match section.find {
+        Find::Metadata => vec![of_metadata],
+        Find::Files => of_partners.collect(),
+        Find::Both => std::iter::once(of_metadata).chain(of_partners).collect(),
+    }
+}
+
+/// Looks at one folder of a section; its files go after so many looks.
+pub(crate) fn look(
+    run: &Run,
+    args: &OrphanArgs,
+    section: &Named<OrphansSection>,
+    folder: &Folder,
+    observations: u32,
+) -> Target {
+    let Named { name, value, place } = section;
+    let target =
+        Named { name: name_of(name, value, folder), value: files_of(value, folder), place: place.clone() };
+    let orders = args.orders();
+    let mut refused = files::untouched(&orders, &target);
+    refused.policy = words::policy(value, folder.side);
+    let opened = volumes::may_write(run, &folder.path).and_then(|()| open_others(run, value, folder.side));
+    let others = match opened {
+        Ok(others) => others,
+        Err(why) => {
+            refused.note(Status::Refused, format!("{why}: nothing can be told, and nothing was done"));
+            return refused;
+        }
+    };
+    let memory = recall(run, &target.name);
+    let pairing = value.pairing();
+    let orphans = Orphans::new(Ask {
+        pairing: &pairing,
+        side: folder.side,
+        others: &others,
+        memory: &memory,
+        rule: Rule {
+            observations,
+            apart: value.observations_apart,
+            only_reported: folder.side == Side::Partner && !value.remove_files,
+            is_forced: args.removing.force.iter().any(|guard| guard == Guard::PARTNERS),
+        },
+        now: run.now,
+        workers: args.removing.workers(value.workers),
+        stop: &signals::asked_to_stop,
+        tells: args.report,
+    });
+    let mut done = files::work_on(run, &orders, &target, Errand::Tied(&orphans));
+    done.policy = refused.policy;
+    done.counts.set(Counter::Orphans, orphans.count().unwrap_or(0));
+    done.orphans = orphans.told();
+    note_kept(&mut done, &orphans, &folder.path);
+    if let (false, Some(memory)) = (done.dry_run, orphans.memory()) {
+        run.remember_of(&target.name, memory.to_bytes());
+    }
+    done
+}
+
+/// The folder of metadata has the name of the section, those of partners their own behind it.
+fn name_of(section: &str, value: &OrphansSection, folder: &Folder) -> String {
+    if folder.side == Side::Metadata {
+        return section.to_owned();
+    }
+    let last = |path: &Path| path.file_name().map(|name| printable(name.as_bytes())).unwrap_or_default();
+    let is_same = |path: &PathBuf| last(path) == last(&folder.path);
+    let places = value.places();
+    let is_alone = places.iter().filter(|path| is_same(path)).count() == 1;
+    let name = if is_alone { last(&folder.path) } else { printable(folder.path.as_os_str().as_bytes()) };
+    format!("{section}:{name}")
+}
+
+fn files_of(section: &OrphansSection, folder: &Folder) -> FilesSection {
+    match folder.side {
+        Side::Metadata => section.metadata(),
+        Side::Partner => section.partners(&folder.path),
+    }
+}
+
+/// Opens the folders of the other side: all of them, each the very folder that was named.
+fn open_others(run: &Run, section: &OrphansSection, side: Side) -> Result<Vec<Root>, String> {
+    let paths = match side {
+        Side::Metadata => section.places(),
+        Side::Partner => vec![section.metadata().root()],
+    };
+    paths
+        .iter()
+        .map(|path| {
+            volumes::may_write(run, path)?;
+            Root::to_look_without_link(path).map_err(|error| chain(&error))
+        })
+        .collect()
+}
+
+fn recall(run: &Run, name: &str) -> Memory {
+    let Some(bytes) = run.recall(name) else { return Memory::default() };
+    Memory::of_bytes(&bytes).unwrap_or_else(|| {
+        log::warn!("{name}: what was remembered is damaged: every look begins anew");
+        Memory::default()
+    })
+}
+
+/// Says of what kept files a person should know.
+fn note_kept(done: &mut Target, orphans: &Orphans<'_>, folder: &Path) {
+    let kept = |why: Kept| done.kept.iter().find(|(word, _)| *word == why.word()).map_or(0, |(_, n)| *n);
+    let mute = kept(Kept::NoJson) + kept(Kept::NamesNoPartner);
+    let (unread, reported) = (kept(Kept::Unread), kept(Kept::Reported));
+    let first: Vec<String> = orphans
+        .mute()
+        .iter()
+        .map(|path| printable(&joined(&[folder.as_os_str().as_bytes(), path])))
+        .collect();
+    let first = if first.is_empty() { String::new() } else { format!(": {}", first.join(", ")) };
+    if mute > 0 {
+        done.notes.push(format!("{} kept that do not say what they belong to{first}", count(mute, "file")));
+    }
+    if unread > 0 {
+        let why = format!(
+            "{} kept that could not be read, or whose partner could not be looked for",
+            count(unread, "file")
+        );
+        done.note(Status::Warning, why);
+    }
+    if reported > 0 {
+        let files = count(reported, "file");
+        done.notes.push(format!("{files} without metadata, only reported: remove-files = true lets them go"));
+    }
+}
