@@ -15,7 +15,7 @@ mod watch;
 use args::CheckArgs;
 use device::Device;
 use maint_core::{
-    section::{FilesSection, PluginSection, VolumeSection, WatchSection},
+    section::{FilesSection, OrphansSection, PluginSection, VolumeSection, WatchSection},
     text::{printable, shown_path},
     units::{Span, real},
 };
@@ -81,6 +81,7 @@ struct Sections {
     watches: Vec<Named<WatchSection>>,
     plugins: Vec<Named<PluginSection>>,
     files: Vec<Named<FilesSection>>,
+    orphans: Vec<Named<OrphansSection>>,
 }
 
 impl Sections {
@@ -91,6 +92,7 @@ impl Sections {
         let mut plugins: Vec<Named<PluginSection>> = run.sections_of("check")?;
         // What prunes is another tool's to judge: what is wrong with it must not blind this one.
         let files = run.sections_of("files").unwrap_or_default();
+        let orphans = run.sections_of("orphans").unwrap_or_default();
         let known = || {
             let watches = watches.iter().map(|watch| watch.name.as_str());
             let plugins = plugins.iter().map(|plugin| plugin.name.as_str());
@@ -116,7 +118,7 @@ impl Sections {
             watches.retain(|watch| names.contains(&watch.name));
             plugins.retain(|plugin| names.contains(&plugin.name));
         }
-        Ok(Self { volumes, watches, plugins, files })
+        Ok(Self { volumes, watches, plugins, files, orphans })
     }
 
     /// Asks all volumes, and for a check more than that.
@@ -149,8 +151,9 @@ impl Sections {
                 }
             }
         }
+        let others = watch::Others { files: &self.files, orphans: &self.orphans };
         for (watch, answers) in self.watches.iter().zip(watched) {
-            let watch::Found { checks, readings } = watch::look(run, watch, &self.files, *answers, &outlooks);
+            let watch::Found { checks, readings } = watch::look(run, watch, &others, *answers, &outlooks);
             for check in checks {
                 run.record_check(check);
             }

@@ -4,7 +4,7 @@ use crate::{next, outlook::Outlooks};
 use maint_core::{
     forecast::Holding,
     fs::{Root, Workers},
-    section::{FilesSection, Severity, WatchSection},
+    section::{FilesSection, OrphansSection, Severity, WatchSection},
     text::{count, grouped, joined, printable, shown_path},
     time::Timestamp,
     units::{ByteSize, Span, real},
@@ -15,9 +15,15 @@ use maint_run::{
     config::Named,
     exit::Status,
     report::{Check, Gauge, Measure, Unit, chain},
-    signals,
+    signals, volumes,
 };
 use std::os::unix::ffi::OsStrExt as _;
+
+/// What other tools do with the folders.
+pub(crate) struct Others<'a> {
+    pub(crate) files: &'a [Named<FilesSection>],
+    pub(crate) orphans: &'a [Named<OrphansSection>],
+}
 
 /// What is found of one watched folder, and what is measured of it.
 pub(crate) struct Found {
@@ -29,7 +35,7 @@ pub(crate) struct Found {
 pub(crate) fn look(
     run: &Run,
     watch: &Named<WatchSection>,
-    files: &[Named<FilesSection>],
+    others: &Others<'_>,
     answers: bool,
     outlooks: &Outlooks<'_>,
 ) -> Found {
@@ -73,7 +79,9 @@ pub(crate) fn look(
     checks.extend(expected.largest());
     checks.extend(expected.size());
     checks.extend(expected.fresh(run.now));
-    let promised = value.promise.as_ref().and_then(|name| files.iter().find(|files| files.name == *name));
+    checks.extend(expected.orphans(run, others.orphans));
+    let promised =
+        value.promise.as_ref().and_then(|name| others.files.iter().find(|files| files.name == *name));
     checks.extend(promised.and_then(|files| expected.promise(run.now, files, outlooks)));
     let all = f64::from(u8::from(unread.total() == 0));
     let mut readings = vec![(Gauge::WatchReadable, all), (Gauge::WatchFiles, real(contents.files))];
@@ -98,6 +106,9 @@ fn severity(watch: &WatchSection) -> Status {
         Severity::Critical => Status::Critical,
     }
 }
+
+/// What was found longer ago than this says nothing of today.
+const LOOKED_AT: Span = Span::from_seconds(2 * 86_400);
 
 struct Expected<'a> {
     name: &'a str,
@@ -129,6 +140,37 @@ impl Expected<'_> {
         Some(
             self.check("files", files > most, message, measure, Some(real(most)))
                 .with_next(format!("prune-images --dry-run; ls {} | head", self.place)),
+        )
+    }
+
+    /// How many orphans `orphan-metadata` found here and left.
+    fn orphans(&self, run: &Run, sections: &[Named<OrphansSection>]) -> Option<Check> {
+        const TOOL: &str = "orphan-metadata";
+        let most = self.value.max_orphans?;
+        let here = volumes::real(&self.value.path);
+        let section = sections.iter().find(|section| volumes::real(&section.value.metadata().root()) == here);
+        let check = |status, why: String, next: String| {
+            Some(Check::new(format!("{} orphans", self.name), status, why).with_next(next))
+        };
+        let Some(Named { name, .. }) = section else {
+            let why = format!("no [orphans.NAME] has {} as its metadata", shown_path(&self.value.path));
+            return check(Status::Unknown, why, format!("{TOOL} --check-config"));
+        };
+        let Some((at, left)) = run.orphans_left(TOOL, name) else {
+            let why = format!("{TOOL} has not looked at {name} yet");
+            return check(Status::Unknown, why, format!("{TOOL} {name}"));
+        };
+        let age = run.now.since(at);
+        if age > LOOKED_AT {
+            let why = format!("{TOOL} has not looked at {name} for {}", age.roughly());
+            return check(Status::Unknown, why, format!("{TOOL} {name}; {TOOL} --history"));
+        }
+        let message =
+            format!("{} {} ago, at most {} expected", count(left, "orphan"), age.roughly(), grouped(most));
+        let measure = Measure::of(real(left), Unit::Count);
+        Some(
+            self.check("orphans", left > most, message, measure, Some(real(most)))
+                .with_next(format!("{TOOL} {name} --report; {TOOL} --history")),
         )
     }
 

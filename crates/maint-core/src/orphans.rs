@@ -17,9 +17,9 @@ pub use pairing::{By, Layout, Pairing, PartnerName, Side};
 
 use crate::{
     entry::{Kind, Look},
-    fs::{Folder, Mount, Root, Workers},
+    fs::{Folder, Mount, Only, Root, Workers},
     plan::Guard,
-    prune::{Ties, Untold},
+    prune::{Errors, Ties, Untold},
     retention::{Condemned, Kept},
     text::{count, grouped, joined, shown_path},
     time::Timestamp,
@@ -34,7 +34,10 @@ use std::{
     io::{self, Read as _},
     os::unix::ffi::OsStrExt as _,
     path::Path,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 /// What is asked of an orphan before it goes.
@@ -59,6 +62,8 @@ pub struct Ask<'a> {
     pub side: Side,
     /// The folders of the other side.
     pub others: &'a [Root],
+    /// They are the folders of the files themselves.
+    pub is_beside: bool,
     /// What is remembered.
     pub memory: &'a Memory,
     /// What is asked.
@@ -97,6 +102,11 @@ pub struct Orphans<'a> {
     /// The other side once more, where a file of it may have moved meanwhile.
     again: OnceLock<Hashes>,
     alone: Mutex<Vec<Sighting>>,
+    /// Those of them that may go, by name, as long as they are few.
+    few: Mutex<Option<Only>>,
+    /// Of the other side what was gathered on the survey itself, and whether any of it is odd.
+    beside: AtomicU64,
+    is_odd: AtomicBool,
     /// Of the other side what was found by name, but had not been listed: which folder, and where in it.
     late: Mutex<Vec<(usize, Vec<u8>)>>,
     chosen: OnceLock<Chosen>,
@@ -118,6 +128,7 @@ struct Others {
 struct Chosen {
     files: Hashes,
     sightings: Vec<Sighting>,
+    few: Option<Only>,
 }
 
 /// Whether something is where it should be.
@@ -129,6 +140,14 @@ enum Found {
 
 /// Of more that was found late than this the rest is like the first.
 const LATE: usize = 1000;
+
+/// Names that take more memory than this are not kept; the folders are listed once more instead.
+const MOST_NAMES: usize = 8 << 20;
+
+/// So many orphans are looked up each in a survey that nothing can move out of, and of more one in so many: what
+/// is cut short shows in a few.
+const LOOKED_UP: usize = 1000;
+const ONE_IN: usize = 16;
 
 /// So many of what says nothing are told.
 const MUTE: usize = 3;
@@ -144,6 +163,9 @@ impl<'a> Orphans<'a> {
             others: OnceLock::new(),
             again: OnceLock::new(),
             alone: Mutex::default(),
+            few: Mutex::default(),
+            beside: AtomicU64::new(0),
+            is_odd: AtomicBool::new(false),
             late: Mutex::default(),
             chosen: OnceLock::new(),
             told: Mutex::default(),
@@ -180,23 +202,41 @@ impl<'a> Orphans<'a> {
     }
 
     fn list_others(&self) -> Result<Others, Untold> {
-        let Ask { pairing, side, others: roots, memory, rule, now, .. } = self.ask;
+        let Ask { pairing, side, others: roots, .. } = self.ask;
         let listing = self.listing();
         let mut all = Listed::default();
         let mut known = Vec::new();
         for root in roots {
             let listed = listing.list(root).map_err(Untold::of)?;
-            let seen = known_of(root, listed.files, now).map_err(Untold::of)?;
-            let unlike = memory.folder(&seen.path).and_then(|before| unlike(before, &seen));
-            if let Some(why) = unlike.filter(|_| !rule.is_forced) {
-                return Err(Untold { why, guard: Some(Guard::PARTNERS) });
-            }
-            known.push(seen);
+            known.push(self.known(root, listed.files)?);
             all.add(listed);
         }
         let is_exact =
             pairing.is_exact(side) && !all.is_odd && (pairing.layout == Layout::Same || !all.is_deep);
         Ok(Others { keys: Hashes::of(all.keys), files: all.files, is_exact, known })
+    }
+
+    /// The other side as it was gathered beside the files.
+    fn gathered_others(&self) -> Result<Others, Untold> {
+        let Ask { pairing, side, others: roots, .. } = self.ask;
+        let files = self.beside.load(Ordering::Relaxed);
+        let mut known = Vec::new();
+        for root in roots {
+            known.push(self.known(root, files)?);
+        }
+        let is_exact = pairing.is_exact(side) && !self.is_odd.load(Ordering::Relaxed);
+        Ok(Others { keys: Hashes::default(), files, is_exact, known })
+    }
+
+    /// A folder of the other side as it is, if it is what it was.
+    fn known(&self, root: &Root, files: u64) -> Result<Known, Untold> {
+        let Ask { memory, rule, now, .. } = self.ask;
+        let seen = known_of(root, files, now).map_err(Untold::of)?;
+        let unlike = memory.folder(&seen.path).and_then(|before| unlike(before, &seen));
+        match unlike.filter(|_| !rule.is_forced) {
+            Some(why) => Err(Untold { why, guard: Some(Guard::PARTNERS) }),
+            None => Ok(seen),
+        }
     }
 
     fn has(&self, key: u64) -> bool {
@@ -268,6 +308,16 @@ impl<'a> Orphans<'a> {
         sighting
     }
 
+    /// Whether the next one found alone is looked up by name. What can move from folder to folder always is.
+    fn looks_up(&self) -> bool {
+        let Ask { pairing, others, .. } = self.ask;
+        if others.len() > 1 || pairing.layout == Layout::Any {
+            return true;
+        }
+        let so_far = lock(&self.alone).len();
+        so_far < LOOKED_UP || so_far.is_multiple_of(ONE_IN)
+    }
+
     fn is_due(&self, sighting: &Sighting) -> bool {
         let Rule { observations, only_reported, .. } = self.ask.rule;
         sighting.looks() >= observations && !only_reported
@@ -308,31 +358,52 @@ impl Ties for Orphans<'_> {
         lock(&self.told).clear();
         lock(&self.late).clear();
         lock(&self.mute).clear();
-        if self.others.get().is_none() {
+        *lock(&self.few) = Some(Only::default());
+        self.beside.store(0, Ordering::Relaxed);
+        if self.others.get().is_none() && !self.is_beside() {
             // Nobody else sets it.
             let _ = self.others.set(self.list_others()?);
         }
         Ok(())
     }
 
-    fn keeps(&self, folder: &[u8], name: &[u8]) -> Option<Kept> {
+    fn is_beside(&self) -> bool {
+        self.ask.is_beside && matches!(self.ask.pairing.by, By::Names(_))
+    }
+
+    fn gather(&self, folder: &[u8], name: &[u8], keys: &mut Vec<u64>) {
+        let Ask { pairing, side, .. } = self.ask;
+        if side == Side::Partner && !pairing.is_of(Side::Metadata, folder, name) {
+            return;
+        }
+        if pairing.keys(side.other(), folder, name, &mut |key| keys.push(key)) {
+            self.is_odd.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn gathered(&self, keys: u64) {
+        self.beside.fetch_add(keys, Ordering::Relaxed);
+    }
+
+    fn keeps(&self, folder: &[u8], name: &[u8], beside: &[u64]) -> Option<Kept> {
         let Ask { pairing, side, .. } = self.ask;
         let mut has_other = false;
         let is_named = matches!((side, &pairing.by), (Side::Metadata, By::Field(_)));
         if !is_named {
-            pairing.keys(side, folder, name, &mut |key| has_other = has_other || self.has(key));
+            let mut look = |key| has_other = has_other || beside.binary_search(&key).is_ok() || self.has(key);
+            pairing.keys(side, folder, name, &mut look);
         }
         has_other.then_some(Kept::HasPartner)
     }
 
-    fn judge(&self, folder: &Folder, name: &CStr, look: &Look) -> Result<Condemned, Kept> {
+    fn judge(&self, folder: &Folder, name: &CStr, look: &Look, signs: bool) -> Result<Condemned, Kept> {
         let Ask { pairing, side, .. } = self.ask;
         let (place, bytes) = (folder.path(), name.to_bytes());
         if let (Side::Metadata, By::Field(field)) = (side, &pairing.by) {
             if self.has_named(field, folder, name)? {
                 return Err(Kept::HasPartner);
             }
-        } else {
+        } else if self.looks_up() {
             match self.find_other(place, bytes) {
                 Found::Nowhere => {}
                 Found::CannotTell => return Err(Kept::Unread),
@@ -347,13 +418,28 @@ impl Ties for Orphans<'_> {
         }
         let sighting = self.note(place, bytes, look);
         if self.is_due(&sighting) {
+            let mut few = lock(&self.few);
+            if let Some(names) = few.as_mut() {
+                names.push(place, name, look.inode, signs);
+            }
+            if few.as_ref().is_some_and(|names| names.bytes() > MOST_NAMES) {
+                *few = None;
+            }
             Ok(Condemned::Orphaned { since: sighting.since(self.ask.now) })
         } else {
             Err(if self.ask.rule.only_reported { Kept::Reported } else { Kept::Waiting })
         }
     }
 
-    fn confirm(&self) -> Result<bool, Untold> {
+    fn confirm(&self, unread: &Errors) -> Result<bool, Untold> {
+        if self.is_beside() {
+            if let Some(error) = unread.iter().next() {
+                let why = format!("not all of it could be seen: {}: {}", error, error.source);
+                return Err(Untold::of(why));
+            }
+            // The survey may be the second one; the first has said the same.
+            let _ = self.others.set(self.gathered_others()?);
+        }
         let Some(others) = self.others.get() else { return Ok(false) };
         let alone = lock(&self.alone);
         let due: Vec<Sighting> = alone.iter().filter(|sighting| self.is_due(sighting)).copied().collect();
@@ -374,8 +460,12 @@ impl Ties for Orphans<'_> {
             return Ok(true);
         }
         // Nobody else sets it.
-        let _ = self.chosen.set(Chosen::of(due));
+        let _ = self.chosen.set(Chosen::of(due, lock(&self.few).take()));
         Ok(false)
+    }
+
+    fn only(&self) -> Option<&Only> {
+        self.chosen.get()?.few.as_ref()
     }
 
     fn has_chosen(&self, folder: &[u8], name: &[u8]) -> bool {
@@ -397,9 +487,9 @@ impl Ties for Orphans<'_> {
 }
 
 impl Chosen {
-    fn of(mut sightings: Vec<Sighting>) -> Self {
+    fn of(mut sightings: Vec<Sighting>, few: Option<Only>) -> Self {
         sightings.sort_unstable();
-        Self { files: Hashes::of(sightings.iter().map(Sighting::place).collect()), sightings }
+        Self { files: Hashes::of(sightings.iter().map(Sighting::place).collect()), sightings, few }
     }
 
     fn of_file(&self, file: u64) -> Option<&Sighting> {

@@ -16,7 +16,7 @@ pub use recover::{Recovered, recover};
 
 use crate::{
     entry::{Entry, Look, Subject},
-    fs::{Block, Folder, FsError, Root, Workers},
+    fs::{Block, Folder, FsError, Only, Root, Workers},
     retention::{Condemned, Kept, Rules},
     select::{Named, Select},
     spare::Spare,
@@ -50,12 +50,21 @@ pub struct Scope<'a> {
 pub trait Ties: Sync {
     /// A survey begins: the other side is looked at. An error says why nothing can be told.
     fn begin(&self) -> Result<(), Untold>;
-    /// Why the name alone is enough to keep a file, in the survey.
-    fn keeps(&self, folder: &[u8], name: &[u8]) -> Option<Kept>;
-    /// What becomes of a file that was looked at, in the survey.
-    fn judge(&self, folder: &Folder, name: &CStr, look: &Look) -> Result<Condemned, Kept>;
-    /// The survey has ended. Answers whether it must be done again, with what has been learnt since.
-    fn confirm(&self) -> Result<bool, Untold>;
+    /// Whether the other side lies in the very folders that are surveyed.
+    fn is_beside(&self) -> bool;
+    /// What a name of the survey says of the other side, where it lies beside.
+    fn gather(&self, folder: &[u8], name: &[u8], keys: &mut Vec<u64>);
+    /// A whole folder has said so much of the other side.
+    fn gathered(&self, keys: u64);
+    /// Why the name alone is enough to keep a file, in the survey; `beside` is what was gathered of its folder.
+    fn keeps(&self, folder: &[u8], name: &[u8], beside: &[u64]) -> Option<Kept>;
+    /// What becomes of a file that was looked at, in the survey; its folder may hold lock files.
+    fn judge(&self, folder: &Folder, name: &CStr, look: &Look, signs: bool) -> Result<Condemned, Kept>;
+    /// The survey has ended, and this could not be read. Answers whether it must be done again, with what has
+    /// been learnt since.
+    fn confirm(&self, unread: &Errors) -> Result<bool, Untold>;
+    /// All that the survey let go, where it is little enough to be known by name.
+    fn only(&self) -> Option<&Only>;
     /// Whether the survey let a file of this name go.
     fn has_chosen(&self, folder: &[u8], name: &[u8]) -> bool;
     /// Why the survey let this very file go, if it did.
@@ -174,13 +183,14 @@ impl Scope<'_> {
         (!with.is_empty()).then(|| with.key(name))
     }
 
-    /// Looks at every name of a block and hands over what is judged together; what has gone by now is no
-    /// concern. Answers how many files were seen.
+    /// Looks at every name of a block but those that are `known`, by their place, and hands over what is judged
+    /// together; what has gone by now is no concern. Answers how many files were seen.
     fn look_at_each<'b>(
         &self,
         rules: &Rules,
         folder: &Folder,
         block: Block<'b>,
+        known: &[bool],
         errors: &mut Errors,
         mut each: impl FnMut(&Together<'_, 'b>),
     ) -> u64 {
@@ -195,7 +205,8 @@ impl Scope<'_> {
             files.clear();
             *whole = true;
         };
-        for (name, code) in block.iter() {
+        let unknown = block.iter().enumerate().filter(|(n, _)| known.get(*n) != Some(&true));
+        for (_, (name, code)) in unknown {
             let is_next = files.last().is_some_and(|last| {
                 with.is_empty() || with.key(last.name.to_bytes()) != with.key(name.to_bytes())
             });

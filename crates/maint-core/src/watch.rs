@@ -61,7 +61,7 @@ impl Count<'_> {
             errors: Errors::default(),
         };
         let counter = Counter { count: self, links: Links::default() };
-        let walk = Walk { root: self.root, stop: self.stop, interrupted: self.stop };
+        let walk = Walk { root: self.root, stop: self.stop, interrupted: self.stop, only: None };
         let hands = walk.run(&counter, (0..self.workers.get()).map(|_| fresh()).collect());
         let all = hands.into_iter().fold(fresh(), |mut all, hand| {
             all.contents.merge(hand.contents);

@@ -407,9 +407,6 @@ impl History {
         let mut query = self.db.prepare(
             "SELECT id, started, seconds, trigger, status, mode FROM runs ORDER BY id DESC LIMIT ?",
         )?;
-        let number = |word: &str| {
-            format!("coalesce((SELECT value FROM numbers WHERE target_id = t.id AND word = '{word}'), 0)")
-        };
         let numbers = ["files_deleted", "files_moved", "files_archived", "commands_run", "bytes_freed"]
             .map(number)
             .join(", ");
@@ -463,9 +460,18 @@ impl History {
         self.db.query_row(query, [section], |row| row.get(0)).optional()
     }
 
-    /// When a section was last done, and the numbers of that run.
-    pub(crate) fn last_numbers(&self, section: &str) -> rusqlite::Result<Option<PastTarget>> {
-        Ok(self.last_of_each()?.into_iter().find(|past| past.name == section))
+    /// When a section was last looked at, and how many orphans were left. A run that could tell nothing has
+    /// found no file at all.
+    pub(crate) fn orphans_left(&self, section: &str) -> rusqlite::Result<Option<(Timestamp, u64)>> {
+        let [orphans, gone @ ..] = ["orphans", "files_deleted", "files_moved", "files_archived"].map(number);
+        let query = format!(
+            "SELECT ended, max({orphans} - {}, 0) FROM targets t
+             WHERE name = ? AND ({} > 0 OR status NOT IN ('refused', 'busy', 'critical')) ORDER BY id DESC LIMIT 1",
+            gone.join(" - "),
+            number("files_scanned")
+        );
+        let row = |row: &rusqlite::Row<'_>| Ok((Timestamp::from_seconds(row.get(0)?), whole(row.get(1)?)));
+        self.db.query_row(&query, [section], row).optional()
     }
 
     /// When a section was last done to its end without any fault.
@@ -499,9 +505,6 @@ impl History {
     /// How a section was looked after.
     pub(crate) fn care(&self, name: &str) -> rusqlite::Result<Care> {
         const RUNS: u32 = 12;
-        let number = |word: &str| {
-            format!("coalesce((SELECT value FROM numbers WHERE target_id = t.id AND word = '{word}'), 0)")
-        };
         let gone = ["files_deleted", "files_moved", "files_archived"].map(number).join(" + ");
         let mut query = self.db.prepare(&format!(
             "SELECT ended, {} > 0 AND {gone} = 0 FROM targets t WHERE name = ? ORDER BY id DESC LIMIT ?",
@@ -610,6 +613,11 @@ pub(crate) fn numbers_of(target: &crate::report::Target) -> Vec<(String, f64)> {
 
 /// What stands before a reason among the numbers.
 pub(crate) const KEPT_PREFIX: &str = "files_kept.";
+
+/// A number of a target `t`, as an expression.
+fn number(word: &str) -> String {
+    format!("coalesce((SELECT value FROM numbers WHERE target_id = t.id AND word = '{word}'), 0)")
+}
 
 #[expect(
     clippy::cast_possible_truncation,

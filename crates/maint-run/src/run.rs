@@ -487,12 +487,10 @@ impl Run {
         memories.insert(section.to_owned(), value);
     }
 
-    /// When another tool last worked on a section, and a number of that.
-    pub fn number_of(&self, tool: &str, section: &str, word: &str) -> Option<(Timestamp, f64)> {
+    /// When a tool last had a clean look at a section, and how many orphans it left there.
+    pub fn orphans_left(&self, tool: &str, section: &str) -> Option<(Timestamp, u64)> {
         let folder = self.places.state.parent()?.join(tool);
-        let past = History::look(&folder).ok()??.last_numbers(section).ok()??;
-        let (_, value) = past.numbers.iter().find(|(known, _)| known == word)?;
-        Some((Timestamp::from_seconds(past.ended), *value))
+        History::look(&folder).ok()??.orphans_left(section).ok()?
     }
 
     /// The folder for what lasts as long as the machine runs, made if need be.

@@ -35,18 +35,16 @@ pub(crate) fn run(
                 break;
             }
             // What has no root says so itself, and what lies where a volume should be is refused there.
-            let volume = match Root::to_look_without_link(&folder.path) {
-                Ok(root) => match volumes::of_root(&mut marked, until, dry_run, &root) {
-                    Ok(Some(volume)) => volume,
-                    Ok(None) => continue,
-                    Err(error) => {
-                        log::error!("{}: it cannot be told on which volume it lies: {error}", section.name);
-                        continue;
-                    }
-                },
-                Err(_) => {
-                    let done = look::look(run, args, section, &folder, ONE_LOOK);
-                    run.record(done);
+            let Ok(root) = Root::to_look_without_link(&folder.path) else {
+                let done = look::look(run, args, section, &folder, ONE_LOOK);
+                run.record(done);
+                continue;
+            };
+            let volume = match volumes::of_root(&mut marked, until, dry_run, &root) {
+                Ok(Some(volume)) => volume,
+                Ok(None) => continue,
+                Err(error) => {
+                    log::error!("{}: it cannot be told on which volume it lies: {error}", section.name);
                     continue;
                 }
             };
@@ -58,7 +56,8 @@ pub(crate) fn run(
             if marked[volume].has_no_room() {
                 run.audit().hold_back();
             }
-            let done = look::look(run, args, section, &folder, ONE_LOOK);
+            let mut done = look::look(run, args, section, &folder, ONE_LOOK);
+            done.partial = true;
             run.audit().write_held_back();
             marked[volume].rescue.rungs.push(rung(&done));
             run.record(done);

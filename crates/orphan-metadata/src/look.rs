@@ -75,6 +75,7 @@ pub(crate) fn look(
         pairing: &pairing,
         side: folder.side,
         others: &others,
+        is_beside: value.is_beside(),
         memory: &memory,
         rule: Rule {
             observations,

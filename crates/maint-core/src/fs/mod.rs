@@ -37,7 +37,7 @@ pub use shelf::ArchivePlace;
 pub use transfer::{Arriving, Destination, Original, StageError, Staged};
 pub(crate) use transfer::{attributes, have_same_content};
 pub use usage::{Inodes, Usage};
-pub use walk::{Block, Skipped, Visitor, Walk, Workers};
+pub use walk::{Block, Only, Skipped, Visitor, Walk, Workers};
 
 use crate::text::{joined, printable};
 

@@ -64,6 +64,12 @@ impl Names {
         self.starts = starts;
     }
 
+    /// The names and their inodes, in the order in which they came.
+    pub(super) fn with_inodes(&self) -> impl Iterator<Item = (&CStr, u64)> {
+        let inode = |start: &u32| u64::from_ne_bytes(field(&self.text, *start, INODE));
+        self.starts.iter().map(move |start| (self.name(*start), inode(start)))
+    }
+
     fn name(&self, start: u32) -> &CStr {
         // Every name was pushed with its NUL.
         CStr::from_bytes_until_nul(&self.text[start as usize + NUMBER.end..]).unwrap_or_default()

@@ -19,7 +19,7 @@ use nix::{
     sys::resource::{Resource, getrlimit},
 };
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     ffi::{CStr, CString},
     io,
     mem::MaybeUninit,
@@ -54,6 +54,15 @@ pub trait Visitor: Sync {
     fn skipped(&self, hand: &mut Self::Hand, folder: &[u8], why: Skipped);
     /// Whether a name of no interest in itself says something about others of its folder.
     fn is_sign(&self, name: &[u8]) -> bool;
+    /// Whether something of all names of a folder must be known before any of its files is visited.
+    fn gathers(&self) -> bool {
+        false
+    }
+    /// What was gathered while a whole folder was sifted. A very large one is sifted once more, and then this
+    /// is for nothing.
+    fn gathered(&self, _: &mut Self::Hand, _again: bool) -> Vec<u64> {
+        Vec::new()
+    }
     /// What the names of a bundle have in common; `None` when every file is alone. Where there are
     /// bundles, folders are read whole and no block parts two names with one key.
     fn key<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]>;
@@ -93,6 +102,50 @@ pub struct Walk<'w> {
     pub stop: &'w (dyn Fn() -> bool + Sync),
     /// Asked between two folders that went empty; once it says yes everything ends.
     pub interrupted: &'w (dyn Fn() -> bool + Sync),
+    /// These names, and none that a listing would tell.
+    pub only: Option<&'w Only>,
+}
+
+/// Names that a walk visits without listing their folders.
+#[derive(Default)]
+pub struct Only {
+    folders: BTreeMap<Vec<u8>, Few>,
+    bytes: usize,
+}
+
+/// The names in one folder.
+#[derive(Default)]
+struct Few {
+    names: Names,
+    signs: bool,
+}
+
+impl Only {
+    /// One more name, with its inode, and whether its folder may hold a name that [`Visitor::is_sign`] knows.
+    pub fn push(&mut self, folder: &[u8], name: &CStr, inode: u64, signs: bool) {
+        if !self.folders.contains_key(folder) {
+            self.folders.insert(folder.to_vec(), Few::default());
+            self.bytes += folder.len() + size_of::<Few>();
+        }
+        if let Some(few) = self.folders.get_mut(folder) {
+            few.names.push(name, 0, inode);
+            few.signs |= signs;
+            self.bytes += name.count_bytes();
+        }
+    }
+
+    /// How much memory they take, roughly.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The folders right below one that lead to names.
+    fn below(&self, folder: &[u8]) -> BTreeSet<&[u8]> {
+        let start = if folder.is_empty() { Vec::new() } else { [folder, b"/"].concat() };
+        let all = self.folders.range(start.clone()..).map(|(path, _)| path.as_slice());
+        let below = all.take_while(|path| path.starts_with(&start)).map(|path| &path[start.len()..]);
+        below.filter_map(|path| path.split(|b| *b == b'/').next()).filter(|name| !name.is_empty()).collect()
+    }
 }
 
 /// Names for the visitor, without a copy.
@@ -102,9 +155,15 @@ pub struct Block<'a> {
     range: (usize, usize),
     place: &'a Node,
     signs: bool,
+    keys: &'a [u64],
 }
 
 impl<'a> Block<'a> {
+    /// What [`Visitor::gathered`] gave for the whole folder, in order.
+    pub fn keys(self) -> &'a [u64] {
+        self.keys
+    }
+
     /// The names with the numbers that [`Visitor::sift`] gave them.
     pub fn iter(self) -> impl Iterator<Item = (&'a CStr, u16)> {
         (self.range.0..self.range.1).map(move |n| self.names.get(n))
@@ -253,6 +312,8 @@ struct Chunk {
     names: Names,
     folder: Option<(Arc<Held>, Arc<Node>)>,
     signs: bool,
+    /// What was gathered of the whole folder.
+    keys: Vec<u64>,
     /// Names in a block.
     block: usize,
 }
@@ -356,48 +417,120 @@ impl<V: Visitor> Shared<'_, V> {
         buffer: &mut [MaybeUninit<u8>],
     ) {
         let slot = &self.slots[worker];
-        let mut listing = folder.folder.listing(buffer);
         let bundles = self.visitor.key(b"").is_some();
         let mut limit = FIRST_CHUNK;
         let mut first = true;
+        if self.visitor.gathers() && self.walk.only.is_none() {
+            match self.gather(worker, hand, node, folder, buffer) {
+                Some(read) => return self.visit(worker, hand, node, folder, read),
+                // It is too large to be held whole: what was gathered is known, and its names are read again.
+                None => limit = LARGEST_CHUNK,
+            }
+        }
+        let mut listing = folder.folder.listing(buffer);
         loop {
             let mut chunk = slot.chunk.write().unwrap_or_else(PoisonError::into_inner);
             chunk.names.begin(limit);
             let most = if bundles { usize::MAX } else { limit };
-            let read = self.fill(hand, node, &folder.folder, &mut listing, &mut chunk.names, most);
+            let mut read = match self.walk.only {
+                Some(only) => self.fill_with(hand, node, &folder.folder, only, &mut chunk.names),
+                None => self.fill(hand, node, &folder.folder, &mut listing, &mut chunk.names, most),
+            };
             if bundles {
                 chunk.names.sort_by_key(|name| self.visitor.key(name).unwrap_or(name));
             } else {
                 chunk.names.sort();
             }
-            let files = chunk.names.len();
-            let workers = self.slots.len();
-            let shared = workers > 1 && files > if workers > FEW_WORKERS { BLOCK / 4 } else { 2 * BLOCK };
-            chunk.block = if shared { (files / (4 * workers)).clamp(SMALLEST_BLOCK, BLOCK) } else { BLOCK };
-            chunk.folder = Some((Arc::clone(folder), Arc::clone(node)));
             // Of a folder in several pieces nobody knows what the others hold.
-            chunk.signs = read.signs || !read.ended || !first;
+            read.signs |= !read.ended || !first;
             first = false;
-            slot.next.store(0, Ordering::Release);
-            slot.gone.store(0, Ordering::Release);
+            let ended = read.ended;
             drop(chunk);
-
-            if shared {
-                self.call_for_help(worker);
-            }
-            self.go_through(slot, hand);
-            // Waits for the helpers.
-            slot.chunk.write().unwrap_or_else(PoisonError::into_inner).folder = None;
-
-            let gone = slot.gone.load(Ordering::Acquire);
-            node.left.fetch_add(read.entries - gone, Ordering::AcqRel);
-            node.lost_something.fetch_or(gone > 0, Ordering::AcqRel);
-            self.add_folders(node, folder, read.folders);
-            if read.ended || (self.walk.stop)() {
+            drop(self.visitor.gathered(hand, true));
+            self.visit(worker, hand, node, folder, read);
+            if ended || (self.walk.stop)() {
                 return;
             }
             limit = (limit * 4).min(LARGEST_CHUNK);
         }
+    }
+
+    /// Reads a whole folder, for what is gathered of all its names; `None` if its names are too many to be held,
+    /// and then only what was gathered is in the chunk.
+    fn gather(
+        &self,
+        worker: usize,
+        hand: &mut V::Hand,
+        node: &Arc<Node>,
+        folder: &Arc<Held>,
+        buffer: &mut [MaybeUninit<u8>],
+    ) -> Option<Read> {
+        let mut listing = folder.folder.listing(buffer);
+        let mut chunk = self.slots[worker].chunk.write().unwrap_or_else(PoisonError::into_inner);
+        chunk.names.begin(FIRST_CHUNK);
+        let mut read = self.fill(hand, node, &folder.folder, &mut listing, &mut chunk.names, LARGEST_CHUNK);
+        let is_whole = read.ended;
+        while !read.ended && !(self.walk.stop)() {
+            chunk.names.begin(FIRST_CHUNK);
+            read = self.fill(hand, node, &folder.folder, &mut listing, &mut chunk.names, LARGEST_CHUNK);
+        }
+        chunk.keys = self.visitor.gathered(hand, false);
+        chunk.keys.sort_unstable();
+        chunk.names.sort();
+        is_whole.then_some(read)
+    }
+
+    /// Goes through what lies in the chunk, with the help of others if it is much.
+    fn visit(&self, worker: usize, hand: &mut V::Hand, node: &Arc<Node>, folder: &Arc<Held>, read: Read) {
+        let slot = &self.slots[worker];
+        let mut chunk = slot.chunk.write().unwrap_or_else(PoisonError::into_inner);
+        let files = chunk.names.len();
+        let workers = self.slots.len();
+        let shared = workers > 1 && files > if workers > FEW_WORKERS { BLOCK / 4 } else { 2 * BLOCK };
+        chunk.block = if shared { (files / (4 * workers)).clamp(SMALLEST_BLOCK, BLOCK) } else { BLOCK };
+        chunk.folder = Some((Arc::clone(folder), Arc::clone(node)));
+        chunk.signs = read.signs;
+        slot.next.store(0, Ordering::Release);
+        slot.gone.store(0, Ordering::Release);
+        drop(chunk);
+
+        if shared {
+            self.call_for_help(worker);
+        }
+        self.go_through(slot, hand);
+        // Waits for the helpers.
+        slot.chunk.write().unwrap_or_else(PoisonError::into_inner).folder = None;
+
+        let gone = slot.gone.load(Ordering::Acquire);
+        node.left.fetch_add(read.entries - gone, Ordering::AcqRel);
+        node.lost_something.fetch_or(gone > 0, Ordering::AcqRel);
+        self.add_folders(node, folder, read.folders);
+    }
+
+    /// Takes names, and the folders that lead to others, from those that were told beforehand.
+    fn fill_with(
+        &self,
+        hand: &mut V::Hand,
+        node: &Node,
+        folder: &Folder,
+        only: &Only,
+        names: &mut Names,
+    ) -> Read {
+        let mut read = Read { ended: true, ..Read::default() };
+        if let Some(few) = only.folders.get(folder.path()) {
+            for (name, inode) in few.names.with_inodes() {
+                if let Some(number) = self.visitor.sift(hand, folder.path(), name.to_bytes()) {
+                    names.push(name, number, inode);
+                }
+            }
+            read.signs = few.signs;
+        }
+        for name in only.below(folder.path()) {
+            if self.visitor.enters(folder.path(), name, node.depth + 1) {
+                read.folders.extend(CString::new(name).ok());
+            }
+        }
+        read
     }
 
     /// Reads names until the chunk is full or the folder ends.
@@ -471,7 +604,8 @@ impl<V: Visitor> Shared<'_, V> {
                 return;
             }
             let range = (self.whole(&chunk.names, start), self.whole(&chunk.names, start + chunk.block));
-            let block = Block { names: &chunk.names, range, place: node, signs: chunk.signs };
+            let block =
+                Block { names: &chunk.names, range, place: node, signs: chunk.signs, keys: &chunk.keys };
             let gone = self.visitor.files(hand, &held.folder, block);
             slot.gone.fetch_add(i64::try_from(gone).unwrap_or(0), Ordering::AcqRel);
         }
@@ -493,7 +627,9 @@ impl<V: Visitor> Shared<'_, V> {
         let mut row: Option<(Vec<u8>, CString, u64)> = None;
         while node.waiting.fetch_sub(1, Ordering::AcqRel) == 1 && !(self.walk.interrupted)() {
             let Some(up) = node.parent.clone() else { break };
-            let empty = node.left.load(Ordering::Acquire) == 0 && node.lost_something.load(Ordering::Acquire);
+            // What was not listed may hold more than is known: then removing it fails, and that is all.
+            let may_be_empty = self.walk.only.is_some() || node.left.load(Ordering::Acquire) == 0;
+            let empty = may_be_empty && node.lost_something.load(Ordering::Acquire);
             let mut gone = false;
             if empty {
                 let above = match parent.take().map_or_else(|| self.open(&up, None).map(Above::Held), Ok) {

@@ -122,33 +122,37 @@ impl<'de> Visitor<'de> for Seek<'_> {
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        self.no_text()
+        self.no_text();
+        Ok(())
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        self.no_text()
+        self.no_text();
+        Ok(())
     }
 
     fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        self.no_text()
+        self.no_text();
+        Ok(())
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        self.no_text()
+        self.no_text();
+        Ok(())
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
-        self.no_text()
+        self.no_text();
+        Ok(())
     }
 }
 
 impl Seek<'_> {
     /// A number where a name should stand is none.
-    fn no_text<E>(self) -> Result<(), E> {
+    fn no_text(self) {
         if self.way.is_empty() {
             self.found.push(String::new());
         }
-        Ok(())
     }
 }
 
@@ -206,7 +210,7 @@ mod tests {
             &deep,
             r#"{"path": "a.jpg", "path": "b.jpg"}"#,
         ] {
-            assert_eq!(read("path", document).unwrap_err(), "NoJson", "{:.40}", document);
+            assert_eq!(read("path", document).unwrap_err(), "NoJson", "{document:.40}");
         }
     }
 

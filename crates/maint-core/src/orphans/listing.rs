@@ -74,7 +74,7 @@ impl Listing<'_> {
 
     fn list_once(&self, root: &Root) -> Result<Listed, String> {
         let lister = Lister { what: self, root, is_deep: AtomicBool::new(false) };
-        let walk = Walk { root, stop: self.stop, interrupted: self.stop };
+        let walk = Walk { root, stop: self.stop, interrupted: self.stop, only: None };
         let hands = walk.run(&lister, (0..self.workers.get()).map(|_| Listed::default()).collect());
         let all = hands.into_iter().fold(Listed::default(), |mut all, hand| {
             all.add(hand);

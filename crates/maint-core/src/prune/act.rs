@@ -2,7 +2,7 @@
 //! [`Act`] is the one place where a dry run and a real one part.
 
 use super::{
-    Errors, Scope, Together,
+    Errors, Scope, Ties, Together,
     leave::{Leave, Leaving, Settled},
     look::spared,
 };
@@ -190,7 +190,12 @@ pub fn carry_out(what: &CarryOut<'_>) -> Outcome {
         halted: AtomicBool::new(false),
     };
     let stop = || (what.scope.stop)() || actor.is_done();
-    let walk = Walk { root: what.scope.root, stop: &stop, interrupted: what.scope.stop };
+    let walk = Walk {
+        root: what.scope.root,
+        stop: &stop,
+        interrupted: what.scope.stop,
+        only: what.scope.ties.and_then(Ties::only),
+    };
     let mut hands = walk.run(&actor, hands);
     if let Act::Remove { lock, leave, .. } = &what.act {
         if let (Leave::Archive(archive), Some(hand)) = (leave, hands.first_mut()) {
@@ -312,6 +317,7 @@ impl Visitor for Actor<'_> {
             plan.rules(),
             folder,
             block,
+            &[],
             &mut errors,
             |met: &Together<'_, '_>| {
                 let files = met.files.iter().map(|seen| (seen.name, &seen.look));

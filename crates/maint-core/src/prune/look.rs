@@ -1,6 +1,6 @@
 //! The walks that only look: one that compares, one that counts.
 
-use super::{Errors, Scope, Together};
+use super::{Errors, Scope, Ties, Together};
 use crate::{
     emergency::{Need, Spending},
     entry::Subject,
@@ -95,15 +95,51 @@ struct Looker<'a, W> {
 
 impl<W: Work> Looker<'_, W> {
     fn walk(&self, fresh: &dyn Fn() -> W::Hand) -> Vec<W::Hand> {
-        let walk = Walk { root: self.scope.root, stop: self.scope.stop, interrupted: self.scope.stop };
-        walk.run(self, (0..self.scope.workers.get()).map(|_| fresh()).collect())
+        let Scope { root, stop, workers, .. } = *self.scope;
+        let walk = Walk { root, stop, interrupted: stop, only: None };
+        let hands = (0..workers.get()).map(|_| Hand { work: fresh(), beside: Vec::new() }).collect();
+        walk.run(self, hands).into_iter().map(|hand| hand.work).collect()
+    }
+}
+
+/// What a worker carries along.
+struct Hand<H> {
+    work: H,
+    /// What the names of the folder say of the other side.
+    beside: Vec<u64>,
+}
+
+impl<W: Work> Looker<'_, W> {
+    /// The ties, where the other side lies in the folders that are walked.
+    fn ties_beside(&self) -> Option<&dyn Ties> {
+        self.scope.ties.filter(|ties| ties.is_beside())
+    }
+
+    /// The places of those in a block that the whole folder's names are enough to keep.
+    fn kept_beside(&self, hand: &mut W::Hand, folder: &Folder, block: Block<'_>) -> Vec<bool> {
+        let Some(ties) = self.ties_beside() else { return Vec::new() };
+        let names = block.iter().map(|(name, code)| {
+            let named = Named::of_code(code);
+            let why = match named {
+                Named::Wanted(_) => ties.keeps(folder.path(), name.to_bytes(), block.keys()),
+                _ => None,
+            };
+            if let Some(why) = why {
+                self.work.unseen(hand, folder.path(), name.to_bytes(), named.heading(), why, None);
+            }
+            why.is_some()
+        });
+        names.collect()
     }
 }
 
 impl<W: Work> Visitor for Looker<'_, W> {
-    type Hand = W::Hand;
+    type Hand = Hand<W::Hand>;
 
-    fn sift(&self, hand: &mut W::Hand, folder: &[u8], name: &[u8]) -> Option<u16> {
+    fn sift(&self, hand: &mut Self::Hand, folder: &[u8], name: &[u8]) -> Option<u16> {
+        if let Some(ties) = self.ties_beside() {
+            ties.gather(folder, name, &mut hand.beside);
+        }
         let named = self.scope.select.file(folder, name);
         if !self.scope.select.with.is_empty() {
             return named.code();
@@ -111,14 +147,14 @@ impl<W: Work> Visitor for Looker<'_, W> {
         let by_name = match named {
             Named::Excluded(_) => Some((Kept::Excluded, None)),
             Named::Wanted(_) => self.rules.by_name(name).or_else(|| {
-                let ties = self.scope.ties?;
-                Some((ties.keeps(folder, name)?, None))
+                let ties = self.scope.ties.filter(|ties| !ties.is_beside())?;
+                Some((ties.keeps(folder, name, &[])?, None))
             }),
             Named::Companion(_) | Named::Either(_) | Named::Foreign => None,
         };
         match by_name {
             Some((why, at)) => {
-                self.work.unseen(hand, folder, name, named.heading(), why, at);
+                self.work.unseen(&mut hand.work, folder, name, named.heading(), why, at);
                 None
             }
             None => named.code(),
@@ -129,9 +165,11 @@ impl<W: Work> Visitor for Looker<'_, W> {
         self.scope.select.enters(folder, name, depth)
     }
 
-    fn files(&self, hand: &mut W::Hand, folder: &Folder, block: Block<'_>) -> u64 {
+    fn files(&self, hand: &mut Self::Hand, folder: &Folder, block: Block<'_>) -> u64 {
+        let hand = &mut hand.work;
+        let known = self.kept_beside(hand, folder, block);
         let mut errors = Errors::default();
-        let scanned = self.scope.look_at_each(self.rules, folder, block, &mut errors, |met| {
+        let scanned = self.scope.look_at_each(self.rules, folder, block, &known, &mut errors, |met| {
             self.work.judged(self.rules, hand, folder, block, met, self.scope);
         });
         if let Some(all) = W::errors(hand) {
@@ -141,26 +179,37 @@ impl<W: Work> Visitor for Looker<'_, W> {
         0
     }
 
-    fn emptied(&self, _: &mut W::Hand, _: &Folder, _: &CStr) -> bool {
+    fn emptied(&self, _: &mut Self::Hand, _: &Folder, _: &CStr) -> bool {
         false
     }
 
-    fn folders_gone(&self, _: &mut W::Hand, _: &[u8], _: &CStr, _: u64) {}
+    fn folders_gone(&self, _: &mut Self::Hand, _: &[u8], _: &CStr, _: u64) {}
 
-    fn trouble(&self, hand: &mut W::Hand, error: FsError) {
-        if let Some(errors) = W::errors(hand) {
+    fn trouble(&self, hand: &mut Self::Hand, error: FsError) {
+        if let Some(errors) = W::errors(&mut hand.work) {
             errors.push(error);
         }
     }
 
-    fn skipped(&self, hand: &mut W::Hand, _: &[u8], why: Skipped) {
+    fn skipped(&self, hand: &mut Self::Hand, _: &[u8], why: Skipped) {
         match why {
-            Skipped::OtherMount => W::other_mount(hand),
+            Skipped::OtherMount => W::other_mount(&mut hand.work),
         }
     }
 
     fn is_sign(&self, name: &[u8]) -> bool {
         self.scope.spare.is_lock_file(name)
+    }
+
+    fn gathers(&self) -> bool {
+        self.ties_beside().is_some()
+    }
+
+    fn gathered(&self, hand: &mut Self::Hand, again: bool) -> Vec<u64> {
+        if let (Some(ties), false) = (self.ties_beside(), again) {
+            ties.gathered(hand.beside.len() as u64);
+        }
+        std::mem::take(&mut hand.beside)
     }
 
     fn key<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
@@ -186,7 +235,7 @@ impl Work for Counting<'_> {
         scope: &Scope<'_>,
     ) {
         let verdict = match rules.judge(&met.subject) {
-            Verdict::Remove(why) => match tied(scope, folder, met, why) {
+            Verdict::Remove(why) => match tied(scope, folder, block, met, why) {
                 Ok(why) => {
                     spared(self.in_use, scope, folder, block, met).map_or(Verdict::Remove(why), Verdict::Keep)
                 }
@@ -227,11 +276,14 @@ impl Work for Counting<'_> {
 fn tied(
     scope: &Scope<'_>,
     folder: &Folder,
+    block: Block<'_>,
     met: &Together<'_, '_>,
     why: Condemned,
 ) -> Result<Condemned, Kept> {
     let Some(ties) = scope.ties else { return Ok(why) };
-    met.files.iter().try_fold(why, |_, seen| ties.judge(folder, seen.name, &seen.look))
+    met.files
+        .iter()
+        .try_fold(why, |_, seen| ties.judge(folder, seen.name, &seen.look, block.may_hold_signs()))
 }
 
 /// Why all of these are spared although the rules let them go.

@@ -184,6 +184,11 @@ impl OrphansSection {
         }
     }
 
+    /// Whether partners lie in the folders of their metadata.
+    pub fn is_beside(&self) -> bool {
+        self.partner_in.0.is_empty()
+    }
+
     /// The folders that partners lie in.
     pub fn places(&self) -> Vec<PathBuf> {
         let named = self.partner_in.0.iter().map(|path| path.components().collect()).collect();

@@ -192,9 +192,9 @@ impl<'de, T: FromStr<Err: fmt::Display> + Deserialize<'de>> Deserialize<'de> for
             word: |text| text.parse().map(|one| Self(vec![one])).map_err(|error: T::Err| error.to_string()),
             number: no_number,
             table: never,
-            list: |all| match all.is_empty() {
-                true => Err("an empty list says nothing: leave the key out".to_owned()),
-                false => Ok(Self(all)),
+            list: |all| {
+                let nothing = "an empty list says nothing: leave the key out".to_owned();
+                if all.is_empty() { Err(nothing) } else { Ok(Self(all)) }
             },
         }
         .read(deserializer)

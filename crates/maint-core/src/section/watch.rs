@@ -26,6 +26,8 @@ pub struct WatchSection {
     pub max_depth: Option<u32>,
     /// No more files than this.
     pub max_files: Option<u64>,
+    /// No more orphans than this, as `orphan-metadata` counted them in this folder.
+    pub max_orphans: Option<u64>,
     /// No file larger than this.
     pub max_file_size: Option<ByteSize>,
     /// All together no larger than this.
@@ -54,9 +56,10 @@ one_word_of!(Severity, "a severity", "warning" => Self::Warning, "critical" => S
 impl WatchSection {
     /// What it expects, in a person's words.
     pub fn describe(&self) -> String {
-        let Self { max_files, max_file_size, max_size, fresh, promise, .. } = self;
+        let Self { max_files, max_orphans, max_file_size, max_size, fresh, promise, .. } = self;
         let each = [
             max_files.map(|n| format!("at most {}", count(n, "file"))),
+            max_orphans.map(|n| format!("at most {}", count(n, "orphan"))),
             max_file_size.map(|size| format!("none larger than {size}")),
             max_size.map(|size| format!("no more than {size}")),
             fresh.map(|span| format!("a new one every {span}")),
@@ -81,15 +84,16 @@ impl WatchSection {
 impl Section for WatchSection {
     fn check(&self) -> Result<(), Fault> {
         check_root_path(&self.path).map_err(|why| Fault::at("path", why))?;
-        let Self { max_depth, max_files, max_file_size, max_size, fresh, promise, .. } = self;
+        let Self { max_depth, max_files, max_orphans, max_file_size, max_size, fresh, promise, .. } = self;
         let says = max_files.is_some()
+            || max_orphans.is_some()
             || max_file_size.is_some()
             || max_size.is_some()
             || fresh.is_some()
             || promise.is_some();
         if !says {
             return Err(Fault::whole(
-                "expects nothing: add max-files, max-file-size, max-size, fresh or promise",
+                "expects nothing: add max-files, max-orphans, max-file-size, max-size, fresh or promise",
             ));
         }
         if *max_depth == Some(0) {

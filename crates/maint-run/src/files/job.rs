@@ -277,9 +277,9 @@ impl<'a> Job<'a> {
         };
         if let (None, Some(ties)) = (&doubt, self.ties()) {
             let untold = |done: &mut Target, untold| self.note_untold(done, untold);
-            if ties.confirm().map_err(|why| untold(done, why))? {
+            if ties.confirm(&looked.errors).map_err(|why| untold(done, why))? {
                 (plan, looked) = self.survey(done, in_use, false)?;
-                ties.confirm().map_err(|why| untold(done, why))?;
+                ties.confirm(&looked.errors).map_err(|why| untold(done, why))?;
             }
         }
         self.note_looked(done, &looked, frees);
