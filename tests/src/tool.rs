@@ -79,6 +79,16 @@ impl Tool {
             .arg(config)
     }
 
+    /// `orphan-metadata` with a configuration.
+    pub fn orphans(config: &Path) -> Self {
+        Self::new("orphan-metadata").arg("-c").arg(config)
+    }
+
+    /// `orphan-metadata` at another moment, as [`Tool::prune_at`].
+    pub fn orphans_at(config: &Path, now: i64) -> Self {
+        Self::wrapped_at("orphan-metadata", &[], now).arg("-c").arg(config)
+    }
+
     /// `check-disk` with a configuration.
     pub fn check(config: &Path) -> Self {
         Self::new("check-disk").arg("-c").arg(config)

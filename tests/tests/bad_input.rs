@@ -218,7 +218,7 @@ const CHECKED: [(&str, &str, usize, &str); 45] = [
     ("volume.a", "endurance = '5 years'", 13, "write a whole number and a unit"),
     ("volume.a", "endurence = '5TB'", 1, "unknown field `endurence`"),
     ("watch.a", "path = 'relative'", 8, "is not absolute"),
-    ("watch.a", "# nothing", 0, "expects nothing: add max-files, max-file-size, max-size, fresh or promise"),
+    ("watch.a", "# nothing", 0, "expects nothing: add max-files, max-orphans, max-file-size, max-size, fresh or promise"),
     ("watch.a", "max-depth = 1", 0, "expects nothing"),
     ("watch.a", "max-file = 5", 1, "unknown field `max-file`, expected one of `path`, `match`"),
     ("watch.a", "max-files = '5'", 13, "expected u64"),

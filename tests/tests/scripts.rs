@@ -35,7 +35,7 @@ fn installed(scratch: &Scratch) -> PathBuf {
 /// The same with the built programs beside them.
 fn with_programs(scratch: &Scratch) -> PathBuf {
     let bin = installed(scratch);
-    for program in ["reclaim", "prune-images"] {
+    for program in ["reclaim", "orphan-metadata", "prune-images"] {
         symlink(built(program), bin.join(program)).unwrap();
     }
     bin
@@ -100,10 +100,15 @@ fn the_worst_exit_code_counts() {
         ("99", "0", 2),
     ] {
         stub(&scratch, &bin, "reclaim", &format!("exit {first}"));
+        stub(&scratch, &bin, "orphan-metadata", "");
         stub(&scratch, &bin, "prune-images", &format!("exit {second}"));
         let (code, stdout, stderr) = run(script(&bin, "emergency-cleanup"));
         assert_eq!((code, stdout.as_str(), stderr.as_str()), (worst, "", ""), "{first} and {second}");
-        assert_eq!(called(&scratch), "reclaim --emergency\nprune-images --emergency\n", "both are tried");
+        assert_eq!(
+            called(&scratch),
+            "reclaim --emergency\norphan-metadata --emergency\nprune-images --emergency\n",
+            "each is tried"
+        );
         let (code, ..) = run(script(&bin, "quick-cleanup"));
         assert_eq!(code, second.parse::<i32>().unwrap(), "{second}");
         assert_eq!(called(&scratch), "prune-images\n");
@@ -112,7 +117,10 @@ fn the_worst_exit_code_counts() {
     stub(&scratch, &bin, "reclaim", "kill -9 $$");
     stub(&scratch, &bin, "prune-images", "exit 1");
     assert_eq!(run(script(&bin, "emergency-cleanup")).0, 2);
-    assert_eq!(called(&scratch), "reclaim --emergency\nprune-images --emergency\n");
+    assert_eq!(
+        called(&scratch),
+        "reclaim --emergency\norphan-metadata --emergency\nprune-images --emergency\n"
+    );
 }
 
 #[test]
@@ -120,11 +128,12 @@ fn what_it_is_given_it_gives_on_word_by_word() {
     let scratch = Scratch::new();
     let bin = installed(&scratch);
     stub(&scratch, &bin, "reclaim", "for word; do echo \"<$word>\"; done");
+    stub(&scratch, &bin, "orphan-metadata", "for word; do echo \"<$word>\"; done");
     stub(&scratch, &bin, "prune-images", "for word; do echo \"<$word>\"; done");
     let mut command = script(&bin, "emergency-cleanup");
     command.args(["--cron", "-c", "/a place/$HOME/*.toml", "--dry-run", ""]);
     let words = "<--emergency>\n<--cron>\n<-c>\n</a place/$HOME/*.toml>\n<--dry-run>\n<>\n";
-    assert_eq!(run(command).1, words.repeat(2));
+    assert_eq!(run(command).1, words.repeat(3));
 }
 
 #[test]
@@ -136,6 +145,7 @@ fn programs_are_found_beside_it_or_in_the_path() {
     assert!(stderr.contains("reclaim: not found") && stderr.contains("prune-images: not found"), "{stderr}");
     let elsewhere = scratch.folder("elsewhere");
     stub(&scratch, &elsewhere, "reclaim", "");
+    stub(&scratch, &elsewhere, "orphan-metadata", "");
     stub(&scratch, &elsewhere, "prune-images", "echo elsewhere");
     let in_path = |name: &str| {
         let mut command = script(&bin, name);
@@ -224,7 +234,7 @@ fn in_an_emergency_what_costs_no_data_goes_first() {
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["tool"].to_string())
         .collect();
-    assert_eq!((code, tools.join(" ").as_str()), (0, "\"reclaim\" \"prune-images\""));
+    assert_eq!((code, tools.join(" ").as_str()), (0, "\"reclaim\" \"orphan-metadata\" \"prune-images\""));
     assert_eq!(tree.names().len(), 40, "there is no emergency any more");
     // What only one of them knows is told by the other, and the emergency is met all the same.
     let (code, _, stderr) = call(&["--until-usage", "50%", "--limit", "1000"]);
