@@ -218,7 +218,12 @@ const CHECKED: [(&str, &str, usize, &str); 45] = [
     ("volume.a", "endurance = '5 years'", 13, "write a whole number and a unit"),
     ("volume.a", "endurence = '5TB'", 1, "unknown field `endurence`"),
     ("watch.a", "path = 'relative'", 8, "is not absolute"),
-    ("watch.a", "# nothing", 0, "expects nothing: add max-files, max-orphans, max-file-size, max-size, fresh or promise"),
+    (
+        "watch.a",
+        "# nothing",
+        0,
+        "expects nothing: add max-files, max-orphans, max-file-size, max-size, fresh or promise",
+    ),
     ("watch.a", "max-depth = 1", 0, "expects nothing"),
     ("watch.a", "max-file = 5", 1, "unknown field `max-file`, expected one of `path`, `match`"),
     ("watch.a", "max-files = '5'", 13, "expected u64"),
@@ -270,6 +275,72 @@ fn every_key_of_what_is_checked() {
     let config =
         scratch.config(&(tree.section("a", "max-age = '1d'") + "[watch.w]\nnonsense = 5\n[check.c]\n"));
     Tool::prune(&config).exits(0);
+}
+
+/// Sections of `orphan-metadata`: what is wrong, in which column (0: the heading), and what is said of it.
+const ALONE: [(&str, usize, &str); 24] = [
+    ("# nothing", 0, "partner = [\"{stem}.jpg\"]"),
+    ("partner = []", 11, "leave the key out"),
+    ("partner = '*.jpg'", 11, "write {stem}, {name} or {star} once"),
+    ("partner = 5", 11, "expected a text, or a list of texts"),
+    ("partner = ['{stem}.jpg', 'x']", 26, "write {stem}, {name} or {star} once"),
+    ("partner = 'live/{stem}.jpg'", 11, "no slash"),
+    ("partner = '{stem}.json'", 11, "always there"),
+    ("partner = '{star}.jpg'\nmatch = ['a*b*c']", 11, "exactly one"),
+    ("partner-field = 'a..b'", 17, "such as \"image.path\""),
+    ("partner = '{stem}.jpg'\npartner-field = 'a'", 17, "leave one of the two out"),
+    ("partner = '{stem}.jpg'\npartner-in = 'live'", 14, "is not absolute"),
+    ("partner = '{stem}.jpg'\npartner-layout = 'same'", 18, "which is missing"),
+    ("partner = '{stem}.jpg'\npartner-in = '/a'\npartner-layout = 'x'", 18, "write one of any same"),
+    ("partner = '{stem}.jpg'\nmin-age = '5m'", 11, "write 5min for minutes or 5mo for months"),
+    ("partner = '{stem}.jpg'\nmin-age = 5", 11, "expected a duration"),
+    ("partner = '{stem}.jpg'\nobservations = 0", 16, "1 or more"),
+    ("partner = '{stem}.jpg'\nobservations = -1", 16, "expected u32"),
+    ("partner = '{stem}.jpg'\nobservations-apart = 30", 22, "expected a duration"),
+    ("partner = '{stem}.jpg'\nfind = 'images'", 8, "write one of metadata files both"),
+    ("partner = '{stem}.jpg'\nremove-files = true", 16, "add that, or leave this out"),
+    ("partner = '{stem}.jpg'\nmatch = []", 9, "leave the key out to mean every file"),
+    ("partner = '{stem}.jpg'\nguard = { volume = 'x' }", 9, "there is no [volume.x]"),
+    ("partner = '{stem}.jpg'\nmax-age = '1d'", 1, "unknown field `max-age`, expected one of `metadata`"),
+    ("partner = '{stem}.jpg'\nmetadata = 'm'", 12, "is not absolute"),
+];
+
+#[test]
+fn every_key_of_orphans() {
+    let scratch = Scratch::new();
+    for (fault, column, says) in ALONE {
+        let path = if fault.contains("metadata =") { "" } else { "metadata = '/srv/m'\n" };
+        let config = scratch.config(&format!("[orphans.a]\n{fault}\n{path}"));
+        let text = fs::read_to_string(&config).unwrap();
+        let heading = text.lines().position(|line| line == "[orphans.a]").unwrap() + 1;
+        let place =
+            if column == 0 { format!("maint.toml:{heading}:") } else { format!(":{column}: [orphans.a]: ") };
+        for words in ["", "--check-config", "--cron", "--emergency"] {
+            let done = Tool::orphans(&config).args(words).exits(3);
+            assert!(
+                done.stdout.is_empty() && done.stderr.contains(&place),
+                "{fault}: {place}: {}",
+                done.stderr
+            );
+            assert!(done.stderr.contains(says), "{fault}: no \"{says}\" in\n{}", done.stderr);
+        }
+        assert!(!scratch.path().join("state").exists() && !scratch.path().join("run").exists(), "{fault}");
+    }
+    let section = |name: &str| format!("[orphans.{name}]\nmetadata = '/srv/m'\npartner = '{{stem}}.jpg'\n");
+    let twice = scratch.config(&(section("a") + &section("b")));
+    Tool::orphans(&twice).exits(3).warns("judges the same metadata as [orphans.a]");
+    let config = scratch.config(&section("a"));
+    for (words, says) in [
+        ("nosuch", "no section [orphans.nosuch]: known are a"),
+        ("--force everything", "[possible values: partners, max-share, clock, marker, volume]"),
+        ("--report --list", "cannot be used with"),
+        ("--emergency", "no [volume.NAME] says when an emergency begins"),
+        ("--emergency --every 1h", "an emergency is never done before its time"),
+        ("--max-age 5d", "unexpected argument"),
+        ("--format nagios", "for what checks"),
+    ] {
+        Tool::orphans(&config).args(words).exits(3).warns(says);
+    }
 }
 
 #[test]

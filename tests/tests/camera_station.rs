@@ -111,6 +111,46 @@ impl Station {
     }
 }
 
+#[test]
+fn metadata_follows_its_image_from_live_to_processed_and_out() {
+    let station = station(64);
+    let metadata = Tree::at(&station.ssd.at().join("camera_capture/metadata"));
+    fs::create_dir_all(metadata.root()).unwrap();
+    let tree = |folder: &str| Tree::at(&station.ssd.at().join(folder));
+    // An image an hour for three days; a young one has its metadata already and is still to come.
+    for hour in 0..72 {
+        drop(tree(LIVE).file(format!("north_{hour:03}.jpg"), hours(hour) + 60));
+        drop(metadata.clone().file(format!("north_{hour:03}.json"), hours(hour) + 60));
+    }
+    drop(metadata.clone().file("north_soon.json", 60));
+    drop(metadata.clone().file("README.txt", hours(999)));
+    let image_of = |name: &str| name.replace(".json", ".jpg");
+    let is_alone = |name: &String| {
+        let image = image_of(name);
+        name.starts_with("north_") && !tree(LIVE).has(&image) && !tree(PROCESSED).has(&image)
+    };
+    let begun = maint_tests::now();
+    for hour in 0..6 {
+        // What cron does in this hour, and what only its second look may let go.
+        station.cron_runs(&cron_words("7 *"));
+        let alone: Vec<String> = metadata.names().into_iter().filter(is_alone).collect();
+        let look = Tool::orphans_at(&station.config, begun + hours(hour)).args("--cron --lock-wait 5min");
+        look.exits(0).is_silent();
+        let left: Vec<String> = metadata.names().into_iter().filter(is_alone).collect();
+        let gone: Vec<&String> = alone.iter().filter(|name| !left.contains(name)).collect();
+        println!("hour {hour}: {} alone, {} gone", alone.len(), gone.len());
+        assert!(hour > 0 || gone.is_empty(), "no first look lets anything go");
+    }
+    let left: Vec<String> = metadata.names().into_iter().filter(is_alone).collect();
+    assert!(left.len() <= 1, "{left:?}");
+    assert!(metadata.has("README.txt"));
+    let images = tree(LIVE).names().len() + tree(PROCESSED).names().len();
+    let described =
+        metadata.names().iter().filter(|name| name.starts_with("north_") && !is_alone(name)).count();
+    assert_eq!(described, images, "each image that is left has its metadata");
+    assert!(images < 72, "some images must have gone");
+}
+
 /// What the model knows of a file. Times are seconds of the play, which begins at 0.
 struct Known {
     folder: &'static str,

@@ -297,7 +297,7 @@ fn a_folder_that_cannot_be_read_keeps_everything() {
     };
     look(0).exits(0).says("4 waiting");
     let locked = station.live.path("2026");
-    fs::set_permissions(&locked, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
     look(1).exits(4).says("2026: Permission denied");
     assert_eq!(station.left(), (5, true));
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o700)).unwrap();
@@ -377,7 +377,7 @@ fn an_error_beside_keeps_everything_too() {
 fn images_that_move_while_it_runs_are_not_missed() {
     const IMAGES: usize = 300;
     let rounds = scale(10, 60);
-    let (mut moves, mut removed) = (0, 0);
+    let (mut steps, mut removed) = (0, 0);
     for round in 0..rounds {
         let station = Station::new();
         // In every other round they move into folders by day, where a name alone does not lead to them.
@@ -393,8 +393,8 @@ fn images_that_move_while_it_runs_are_not_missed() {
         let config = station.with(&(keys + "guard.max-share = '100%'\n"));
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let mover = scope.spawn(|| {
-                let mut moves = 0;
+            let racer = scope.spawn(|| {
+                let mut done: usize = 0;
                 for n in (0..IMAGES).cycle() {
                     if stop.load(Ordering::Relaxed) {
                         break;
@@ -403,29 +403,29 @@ fn images_that_move_while_it_runs_are_not_missed() {
                     let (live, processed) =
                         (station.live.path(format!("img{n}.jpg")), station.processed.path(&there));
                     // One way, and once all have gone it, back.
-                    let moved = if moves / IMAGES % 2 == 0 {
+                    let result = if (done / IMAGES).is_multiple_of(2) {
                         fs::rename(live, processed)
                     } else {
                         fs::rename(processed, live)
                     };
-                    moved.unwrap();
-                    moves += 1;
+                    result.unwrap();
+                    done += 1;
                     std::thread::sleep(Duration::from_micros(20));
                 }
-                moves
+                done
             });
             for _ in 0..2 {
                 Tool::orphans(&config).exits(0);
             }
             stop.store(true, Ordering::Relaxed);
-            moves += mover.join().unwrap();
+            steps += racer.join().unwrap();
         });
         let left = station.meta.names();
         let wrong = (0..IMAGES).filter(|n| !left.contains(&format!("img{n}.json"))).count();
         assert_eq!(wrong, 0, "round {round}");
         removed += 2 * IMAGES - left.len();
     }
-    println!("{rounds} rounds, {moves} moves, {removed} of {} true orphans removed", rounds * IMAGES);
+    println!("{rounds} rounds, {steps} moves, {removed} of {} true orphans removed", rounds * IMAGES);
     assert_eq!(removed, rounds * IMAGES, "each after the second look");
 }
 
@@ -507,8 +507,8 @@ fn it_agrees_with_an_oracle_on_random_pairs() {
         let path = below(folder, &name);
         drop(station.meta.clone().sized(&path, hours(2), 1));
         let ends = [".jpg", ".jpeg", ".png", ".JPG"];
-        let has = |end: &&str| images.contains(&[stem.as_slice(), end.as_bytes()].concat());
-        if !ends.iter().any(|end| has(&end)) {
+        let has = |end: &str| images.contains(&[stem.as_slice(), end.as_bytes()].concat());
+        if !ends.iter().any(|end| has(end)) {
             expected.insert(station.meta.path(&path));
         }
     }
