@@ -1,6 +1,6 @@
 /* Makes the tree that the contenders prune:
  *
- *     tree [--refill] many|flat|hashed|named DIR FILES FOLDERS NOW
+ *     tree [--refill] many|flat|hashed|named|pairs DIR FILES FOLDERS NOW
  *
  * FILES files of one byte lie in DIR itself (flat, where FOLDERS is 1) or spread over so many folders in
  * it. NOW, in seconds since 1970, is the moment their times count from, so that a refilled tree has the
@@ -9,6 +9,7 @@
  *     many, flat  every other file is 10 days old, the rest is one hour old
  *     hashed      between an hour and 30 days old, whatever the folder and the place in it
  *     named       all an hour old; the names begin with their times, none before yesterday
+ *     pairs       a JSON for every other file, an image; of each tenth the image has not come to its end
  *
  * --refill makes only what a contender may have removed. Two threads do the work, in portions.
  */
@@ -30,8 +31,8 @@
 enum { THREADS = 2, PORTION = 1000, HOUR = 3600, DAY = 24 * HOUR };
 static const time_t FIRST_PICTURE = 1795230245; /* 2026-11-21 03:04:05 UTC */
 
-enum shape { MANY, FLAT, HASHED, NAMED };
-static const char *const SHAPES[] = {"many", "flat", "hashed", "named"};
+enum shape { MANY, FLAT, HASHED, NAMED, PAIRS };
+static const char *const SHAPES[] = {"many", "flat", "hashed", "named", "pairs"};
 
 static bool refill;
 static enum shape shape;
@@ -43,6 +44,8 @@ static atomic_long next_portion;
 /* Whether no contender removes it. */
 static bool stays(long file)
 {
+    if (shape == PAIRS)
+        return file % 2 == 0 || file / 2 % 10 != 0;
     return shape == NAMED || (shape != HASHED && file % 2 == 1);
 }
 
@@ -72,7 +75,10 @@ static void name_of(long file, char *name, size_t size)
 {
     char when[32];
     struct tm parts;
-    time_t taken = shape == NAMED ? now - DAY + file * (DAY - HOUR) / files : FIRST_PICTURE + 2 * file;
+    long picture = shape == PAIRS ? file / 2 : file;
+    const char *image = file / 2 % 10 == 0 ? "jpg.part" : "jpg";
+    const char *end = shape != PAIRS ? "jpg" : file % 2 == 1 ? "json" : image;
+    time_t taken = shape == NAMED ? now - DAY + file * (DAY - HOUR) / files : FIRST_PICTURE + 2 * picture;
     gmtime_r(&taken, &parts);
     strftime(when, sizeof when, shape == NAMED ? "%Y%m%d_%H%M%S" : "%Y%m%d-%H%M%S", &parts);
     if (shape == FLAT)
@@ -80,7 +86,8 @@ static void name_of(long file, char *name, size_t size)
     else if (shape == NAMED)
         snprintf(name, size, "station-%05ld/%s_%07ld.jpg", file * folders / files, when, file);
     else
-        snprintf(name, size, "station-%05ld/cam_%s_%07ld.jpg", file * folders / files, when, file);
+        snprintf(name, size, "station-%05ld/cam_%s_%07ld.%s", (shape == PAIRS ? file / 2 * 2 : file) * folders / files, when,
+                 picture, end);
 }
 
 static void make(long file)
@@ -112,13 +119,13 @@ int main(int argc, char **argv)
     refill = argc > 1 && strcmp(argv[1], "--refill") == 0;
     char **arg = argv + 1 + refill;
     if (argc - 1 - refill != 5)
-        errx(2, "usage: tree [--refill] many|flat|hashed|named DIR FILES FOLDERS NOW");
-    while (shape <= NAMED && strcmp(arg[0], SHAPES[shape]) != 0)
+        errx(2, "usage: tree [--refill] many|flat|hashed|named|pairs DIR FILES FOLDERS NOW");
+    while (shape <= PAIRS && strcmp(arg[0], SHAPES[shape]) != 0)
         shape++;
     files = atol(arg[2]);
     folders = atol(arg[3]);
     now = atol(arg[4]);
-    if (shape > NAMED || folders < 1 || files < folders || (shape == FLAT && folders != 1))
+    if (shape > PAIRS || folders < 1 || files < folders || (shape == FLAT && folders != 1))
         errx(2, "no such tree");
 
     if (mkdir(arg[1], 0755) < 0 && !refill)

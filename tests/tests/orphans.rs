@@ -227,7 +227,7 @@ fn linked_nowhere(station: &Station) -> Undo {
 
 const HARMS: [Harm; 7] = [
     ("renamed", renamed, "is not there"),
-    ("emptied", emptied, "holds none of the 10 that it held at the last look"),
+    ("emptied", emptied, "holds none of the 10 that it held at the last clean look"),
     ("replaced by a link", replaced_by_a_link, "is a link"),
     ("covered", covered, "and lay on what is mounted at"),
     ("mounted below", mounted_below, "another filesystem is mounted on"),
@@ -237,7 +237,7 @@ const HARMS: [Harm; 7] = [
 
 #[test]
 fn no_look_at_partners_that_are_not_whole_counts() {
-    let rounds = scale(14, 140);
+    let rounds = scale(14, 203);
     for round in 0..rounds {
         let (what, harm, says) = HARMS[round % HARMS.len()];
         let station = Station::filled();
@@ -363,9 +363,16 @@ fn an_error_beside_keeps_everything_too() {
         let strace = ["strace", "-f", "-o", "/dev/null", "-P", &folder, "-e", &inject];
         for look in 0..3 {
             Tool::wrapped_at("orphan-metadata", &strace, later(look)).arg("-c").arg(&config).run();
-            assert_eq!(tree.names().len(), 6001, "{fault}");
+            let left = tree.names();
+            // What is cut short only once is listed once more, and then the look is a clean one.
+            assert!(
+                left.len() == 6001 || (fault == "retval=0:when=2" && !tree.has("d/alone.json")),
+                "{fault}"
+            );
+            assert!(left.len() >= 6000, "{fault}");
         }
         fs::remove_dir_all(scratch.path().join("state")).unwrap();
+        drop(tree.clone().file("d/alone.json", hours(3)));
     }
     for look in 0..2 {
         Tool::orphans_at(&config, later(look)).exits(0);
@@ -783,13 +790,14 @@ fn killed_anywhere_the_next_run_finishes() {
         drop(station.processed.clone().file("x.jpg", 0));
         let config = station.with(&format!("{PARTNERS}observations-apart = '0s'\n"));
         Tool::orphans(&config).exits(0).says("200 waiting");
-        fs::remove_dir_all(station.meta.path(".maint")).unwrap();
         let mut child = Tool::orphans(&config).start();
         if round % 2 == 0 {
             std::thread::sleep(Duration::from_micros(random.below(25_000) as u64));
         } else {
-            while !station.meta.has(".maint") && child.try_wait().unwrap().is_none() {}
-            std::thread::sleep(Duration::from_micros(random.below(8_000) as u64));
+            let in_folder =
+                |n: usize| fs::read_dir(station.meta.path(format!("d{n}"))).map_or(0, Iterator::count);
+            while (0..7).map(in_folder).sum::<usize>() == 400 && child.try_wait().unwrap().is_none() {}
+            std::thread::sleep(Duration::from_micros(random.below(4_000) as u64));
         }
         child.kill().unwrap();
         child.wait().unwrap();

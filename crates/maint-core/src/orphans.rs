@@ -17,11 +17,11 @@ pub use pairing::{By, Layout, Pairing, PartnerName, Side};
 
 use crate::{
     entry::{Kind, Look},
-    fs::{Folder, Mount, Only, Root, Workers},
+    fs::{Folder, Mount, Only, Root, Workers, parent_and_name},
     plan::Guard,
     prune::{Errors, Ties, Untold},
     retention::{Condemned, Kept},
-    text::{count, grouped, joined, shown_path},
+    text::{count, grouped, joined, printable, shown_path},
     time::Timestamp,
     units::Span,
 };
@@ -35,9 +35,10 @@ use std::{
     os::unix::ffi::OsStrExt as _,
     path::Path,
     sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
+        Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 /// What is asked of an orphan before it goes.
@@ -99,11 +100,17 @@ pub struct Orphan {
 pub struct Orphans<'a> {
     ask: Ask<'a>,
     others: OnceLock<Others>,
-    /// The other side once more, where a file of it may have moved meanwhile.
-    again: OnceLock<Hashes>,
+    /// What was found of the other side in later listings.
+    more: RwLock<Hashes>,
+    has_more: AtomicBool,
+    /// When it was last listed, and how long that took.
+    listed: Mutex<Option<(Instant, Duration)>>,
+    is_confirmed: AtomicBool,
     alone: Mutex<Vec<Sighting>>,
     /// Those of them that may go, by name, as long as they are few.
     few: Mutex<Option<Only>>,
+    /// What those of them that may go name as their partners: file and key.
+    named: Mutex<Vec<(u64, u64)>>,
     /// Of the other side what was gathered on the survey itself, and whether any of it is odd.
     beside: AtomicU64,
     is_odd: AtomicBool,
@@ -134,7 +141,7 @@ struct Chosen {
 /// Whether something is where it should be.
 enum Found {
     Nowhere,
-    At(usize, Vec<u8>),
+    At(usize, Vec<u8>, Kind),
     CannotTell,
 }
 
@@ -149,6 +156,13 @@ const MOST_NAMES: usize = 8 << 20;
 const LOOKED_UP: usize = 1000;
 const ONE_IN: usize = 16;
 
+/// Whatever still comes and goes after so many listings cannot be told from what is gone.
+const MOST_LISTINGS: u32 = 8;
+
+/// While files go the other side is listed from time to time, but takes no more than a twentieth of it.
+const PAUSES: u32 = 20;
+const LEAST_PAUSE: Duration = Duration::from_millis(250);
+
 /// So many of what says nothing are told.
 const MUTE: usize = 3;
 
@@ -161,9 +175,13 @@ impl<'a> Orphans<'a> {
         Self {
             ask,
             others: OnceLock::new(),
-            again: OnceLock::new(),
+            more: RwLock::default(),
+            has_more: AtomicBool::new(false),
+            listed: Mutex::default(),
+            is_confirmed: AtomicBool::new(false),
             alone: Mutex::default(),
             few: Mutex::default(),
+            named: Mutex::default(),
             beside: AtomicU64::new(0),
             is_odd: AtomicBool::new(false),
             late: Mutex::default(),
@@ -179,9 +197,9 @@ impl<'a> Orphans<'a> {
     }
 
     /// What is to be remembered; `None` for a look that did not come to its end, which is none.
-    pub fn memory(&self) -> Option<Memory> {
+    pub fn memory(&self, run: &str) -> Option<Memory> {
         let (_, others) = self.chosen.get().zip(self.others.get())?;
-        Some(Memory::new(others.known.clone(), lock(&self.alone).clone()))
+        Some(Memory::new(run.to_owned(), others.known.clone(), lock(&self.alone).clone()))
     }
 
     /// Each of them, in order.
@@ -198,34 +216,57 @@ impl<'a> Orphans<'a> {
 
     fn listing(&self) -> Listing<'a> {
         let Ask { pairing, side, others, workers, stop, .. } = self.ask;
-        Listing { pairing, side: side.other(), roots: others, workers, stop }
+        Listing { pairing, side: side.other(), is_beside: self.ask.is_beside, roots: others, workers, stop }
+    }
+
+    /// Lists all folders of the other side, forwards or backwards.
+    fn list(
+        &self,
+        backwards: bool,
+        each: &mut dyn FnMut(&Root, &Listed) -> Result<(), Untold>,
+    ) -> Result<Listed, Untold> {
+        let begun = Instant::now();
+        let listing = self.listing();
+        let mut all = Listed::default();
+        let mut roots: Vec<&Root> = self.ask.others.iter().collect();
+        if backwards {
+            roots.reverse();
+        }
+        for root in roots {
+            let listed = listing.list(root).map_err(Untold::of)?;
+            each(root, &listed)?;
+            all.add(listed);
+        }
+        *lock(&self.listed) = Some((Instant::now(), begun.elapsed()));
+        Ok(all)
     }
 
     fn list_others(&self) -> Result<Others, Untold> {
-        let Ask { pairing, side, others: roots, .. } = self.ask;
-        let listing = self.listing();
-        let mut all = Listed::default();
         let mut known = Vec::new();
-        for root in roots {
-            let listed = listing.list(root).map_err(Untold::of)?;
+        let all = self.list(false, &mut |root, listed| {
             known.push(self.known(root, listed.files)?);
-            all.add(listed);
-        }
-        let is_exact =
-            pairing.is_exact(side) && !all.is_odd && (pairing.layout == Layout::Same || !all.is_deep);
+            Ok(())
+        })?;
+        let is_exact = self.ask.pairing.is_exact() && !all.is_odd;
         Ok(Others { keys: Hashes::of(all.keys), files: all.files, is_exact, known })
     }
 
     /// The other side as it was gathered beside the files.
     fn gathered_others(&self) -> Result<Others, Untold> {
-        let Ask { pairing, side, others: roots, .. } = self.ask;
+        let Ask { pairing, others: roots, .. } = self.ask;
         let files = self.beside.load(Ordering::Relaxed);
         let mut known = Vec::new();
+        let mut claimed = Listed::default();
         for root in roots {
             known.push(self.known(root, files)?);
+            self.listing().list_claimed_above(root, &mut claimed);
         }
-        let is_exact = pairing.is_exact(side) && !self.is_odd.load(Ordering::Relaxed);
-        Ok(Others { keys: Hashes::default(), files, is_exact, known })
+        if let Some(flaw) = claimed.first_flaw() {
+            return Err(Untold::of(flaw.to_owned()));
+        }
+        *lock(&self.listed) = Some((Instant::now(), Duration::ZERO));
+        let is_exact = pairing.is_exact() && !self.is_odd.load(Ordering::Relaxed);
+        Ok(Others { keys: Hashes::of(claimed.keys), files, is_exact, known })
     }
 
     /// A folder of the other side as it is, if it is what it was.
@@ -241,7 +282,8 @@ impl<'a> Orphans<'a> {
 
     fn has(&self, key: u64) -> bool {
         self.others.get().is_some_and(|others| others.keys.has(key))
-            || self.again.get().is_some_and(|again| again.has(key))
+            || (self.has_more.load(Ordering::Relaxed)
+                && self.more.read().unwrap_or_else(PoisonError::into_inner).has(key))
     }
 
     /// Looks for what belongs to a file by name, in the folders of the other side one after the other and back:
@@ -253,9 +295,9 @@ impl<'a> Orphans<'a> {
         for n in (0..roots.len()).chain(back) {
             let paths = names.iter().flat_map(|other| pairing::paths(pairing.layout, folder, other));
             for path in paths {
-                match is_there(&roots[n], &path) {
-                    Ok(true) => return Found::At(n, path),
-                    Ok(false) => {}
+                match what_is_at(&roots[n], &path) {
+                    Ok(Some(kind)) => return Found::At(n, path, kind),
+                    Ok(None) => {}
                     Err(_) => return Found::CannotTell,
                 }
             }
@@ -263,8 +305,8 @@ impl<'a> Orphans<'a> {
         Found::Nowhere
     }
 
-    /// Whether what metadata names is there.
-    fn has_named(&self, field: &Field, folder: &Folder, name: &CStr) -> Result<bool, Kept> {
+    /// Whether what metadata names is there; if not, the keys of what it names.
+    fn find_named(&self, field: &Field, folder: &Folder, name: &CStr) -> Result<Result<(), Vec<u64>>, Kept> {
         let named = names_in(field, folder, name).map_err(|why| {
             let mut mute = lock(&self.mute);
             if mute.len() < MUTE {
@@ -276,18 +318,24 @@ impl<'a> Orphans<'a> {
                 NoName::NotNamed => Kept::NamesNoPartner,
             }
         })?;
+        let mut keys = Vec::new();
         for partner in named {
-            if partner.last_parts().any(|part| self.has(self.ask.pairing.key_of_whole(part))) {
-                return Ok(true);
-            }
+            let parts = partner.last_parts();
+            keys.extend(parts.iter().map(|part| self.ask.pairing.key_of_whole(part)));
             let path = Path::new(&partner.0);
-            let anywhere = path.is_absolute() && path.symlink_metadata().is_ok();
-            let below = |root: &Root| is_there(root, partner.0.as_bytes()).map_err(|_| Kept::Unread);
-            if anywhere || (path.is_relative() && any(self.ask.others, below)?) {
-                return Ok(true);
+            let is_anywhere = path.is_absolute() && is_present(path.symlink_metadata())?;
+            let below = |root: &Root| what_is_at(root, partner.0.as_bytes()).map_err(|_| Kept::Unread);
+            let mut is_here = is_anywhere || keys.iter().any(|key| self.has(*key));
+            if path.is_relative() {
+                for root in self.ask.others {
+                    is_here = is_here || below(root)?.is_some();
+                }
+            }
+            if is_here {
+                return Ok(Ok(()));
             }
         }
-        Ok(false)
+        Ok(Err(keys))
     }
 
     fn note(&self, folder: &[u8], name: &[u8], look: &Look) -> Sighting {
@@ -323,32 +371,63 @@ impl<'a> Orphans<'a> {
         sighting.looks() >= observations && !only_reported
     }
 
-    /// Lists the other side once more, from the other end. What was found by name must be in that listing, or
-    /// the listing is not what is there. Answers whether anything is in it that was not in the first.
-    fn list_again(&self, others: &Others) -> Result<bool, Untold> {
-        let Ask { pairing, side, others: roots, .. } = self.ask;
-        let listing = self.listing();
-        let mut keys = Vec::new();
-        for root in roots.iter().rev() {
-            keys.extend(listing.list(root).map_err(Untold::of)?.keys);
+    /// What is new in one more listing.
+    fn list_more(&self, backwards: bool) -> Result<bool, Untold> {
+        let listed = Hashes::of(self.list(backwards, &mut |_, _| Ok(()))?.keys);
+        let is_new = listed.iter().any(|key| !self.has(key));
+        if is_new {
+            let mut more = self.more.write().unwrap_or_else(PoisonError::into_inner);
+            *more = more.joined(&listed);
+            self.has_more.store(true, Ordering::Relaxed);
         }
-        let again = Hashes::of(keys);
+        Ok(is_new)
+    }
+
+    /// Lists the other side again until that brings nothing new. What was found by name must have been listed by
+    /// then, or listings are not what is there. Answers whether there was anything new.
+    fn list_until_still(&self) -> Result<bool, Untold> {
+        let Ask { pairing, side, others: roots, .. } = self.ask;
+        let mut listings = 0;
+        while self.list_more(listings % 2 == 0)? {
+            listings += 1;
+            if listings == MOST_LISTINGS {
+                return Err(Untold::of("files come and go faster than they can be listed".to_owned()));
+            }
+        }
         for (n, path) in lock(&self.late).iter() {
-            let (folder, name) = crate::fs::parent_and_name(path);
+            let (folder, name) = parent_and_name(path);
             let mut is_listed = false;
-            pairing.keys(side.other(), folder, name, &mut |key| is_listed |= again.has(key));
-            if !is_listed && is_there(&roots[*n], path).unwrap_or(true) {
-                let path = joined(&[roots[*n].path().as_os_str().as_bytes(), path]);
-                let path = crate::text::printable(&path);
+            pairing.keys(side.other(), folder, name, &mut |key| is_listed = is_listed || self.has(key));
+            if !is_listed && what_is_at(&roots[*n], path).is_ok_and(|kind| kind.is_some()) {
+                let path = printable(&joined(&[roots[*n].path().as_os_str().as_bytes(), path]));
                 return Err(Untold::of(format!(
                     "{path} is there and was not listed: listings are cut short"
                 )));
             }
         }
-        let is_more = again.iter().any(|key| !others.keys.has(key));
-        // Nobody else sets it.
-        let _ = self.again.set(again);
-        Ok(is_more)
+        Ok(listings > 0)
+    }
+
+    /// Whether something that has come since belongs to a file, which takes a listing from time to time.
+    fn has_come(&self, folder: &[u8], name: &[u8]) -> Result<bool, Untold> {
+        let listed = lock(&self.listed);
+        let is_due = listed.is_some_and(|(at, took)| at.elapsed() > (took * PAUSES).max(LEAST_PAUSE));
+        drop(listed);
+        if is_due {
+            self.list_more(false)?;
+        }
+        if !self.has_more.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let Ask { pairing, side, .. } = self.ask;
+        let file = Sighting::file(folder, name);
+        let named = lock(&self.named);
+        let first = named.partition_point(|(named, _)| *named < file);
+        let its = named[first..].iter().take_while(|(named, _)| *named == file);
+        let mut has_come = its.map(|(_, key)| *key).any(|key| self.has(key));
+        drop(named);
+        pairing.keys(side, folder, name, &mut |key| has_come = has_come || self.has(key));
+        Ok(has_come)
     }
 }
 
@@ -358,6 +437,7 @@ impl Ties for Orphans<'_> {
         lock(&self.told).clear();
         lock(&self.late).clear();
         lock(&self.mute).clear();
+        lock(&self.named).clear();
         *lock(&self.few) = Some(Only::default());
         self.beside.store(0, Ordering::Relaxed);
         if self.others.get().is_none() && !self.is_beside() {
@@ -389,27 +469,36 @@ impl Ties for Orphans<'_> {
         let Ask { pairing, side, .. } = self.ask;
         let mut has_other = false;
         let is_named = matches!((side, &pairing.by), (Side::Metadata, By::Field(_)));
+        let is_foreign = || side == Side::Partner && pairing.others_of(side, folder, name).is_empty();
         if !is_named {
             let mut look = |key| has_other = has_other || beside.binary_search(&key).is_ok() || self.has(key);
             pairing.keys(side, folder, name, &mut look);
         }
-        has_other.then_some(Kept::HasPartner)
+        if has_other {
+            Some(Kept::HasPartner)
+        } else {
+            // What none of this metadata could belong to has its own somewhere else, or needs none.
+            (matches!(pairing.by, By::Names(_)) && is_foreign()).then_some(Kept::Foreign)
+        }
     }
 
     fn judge(&self, folder: &Folder, name: &CStr, look: &Look, signs: bool) -> Result<Condemned, Kept> {
         let Ask { pairing, side, .. } = self.ask;
         let (place, bytes) = (folder.path(), name.to_bytes());
+        let mut named = Vec::new();
         if let (Side::Metadata, By::Field(field)) = (side, &pairing.by) {
-            if self.has_named(field, folder, name)? {
-                return Err(Kept::HasPartner);
+            match self.find_named(field, folder, name)? {
+                Ok(()) => return Err(Kept::HasPartner),
+                Err(keys) => named = keys,
             }
         } else if self.looks_up() {
             match self.find_other(place, bytes) {
                 Found::Nowhere => {}
                 Found::CannotTell => return Err(Kept::Unread),
-                Found::At(n, path) => {
+                Found::At(n, path, kind) => {
                     let mut late = lock(&self.late);
-                    if late.len() < LATE {
+                    // Names of folders are not listed.
+                    if late.len() < LATE && kind != Kind::Folder {
                         late.push((n, path));
                     }
                     return Err(Kept::HasPartner);
@@ -417,6 +506,9 @@ impl Ties for Orphans<'_> {
             }
         }
         let sighting = self.note(place, bytes, look);
+        if self.is_due(&sighting) {
+            lock(&self.named).extend(named.into_iter().map(|key| (sighting.place(), key)));
+        }
         if self.is_due(&sighting) {
             let mut few = lock(&self.few);
             if let Some(names) = few.as_mut() {
@@ -454,11 +546,13 @@ impl Ties for Orphans<'_> {
             );
             return Err(Untold { why, guard: Some(Guard::PARTNERS) });
         }
-        let may_have_moved = !due.is_empty() && !others.is_exact;
-        let is_doubtful = may_have_moved || !lock(&self.late).is_empty();
-        if is_doubtful && self.again.get().is_none() && self.list_again(others)? && may_have_moved {
+        // A name that leads to a file leads to it where it was when it was listed; elsewhere only listings tell.
+        let is_doubtful = (orphans > 0 && !others.is_exact) || !lock(&self.late).is_empty();
+        let is_first = !self.is_confirmed.swap(true, Ordering::Relaxed);
+        if is_doubtful && is_first && self.list_until_still()? {
             return Ok(true);
         }
+        lock(&self.named).sort_unstable();
         // Nobody else sets it.
         let _ = self.chosen.set(Chosen::of(due, lock(&self.few).take()));
         Ok(false)
@@ -479,7 +573,11 @@ impl Ties for Orphans<'_> {
 
     fn holds(&self, folder: &[u8], name: &[u8]) -> Option<Kept> {
         match self.find_other(folder, name) {
-            Found::Nowhere => None,
+            Found::Nowhere => match self.has_come(folder, name) {
+                Ok(false) => None,
+                Ok(true) => Some(Kept::HasPartner),
+                Err(_) => Some(Kept::Unread),
+            },
             Found::At(..) => Some(Kept::HasPartner),
             Found::CannotTell => Some(Kept::Unread),
         }
@@ -502,11 +600,37 @@ impl Chosen {
 struct Named(String);
 
 impl Named {
-    /// The name without folders; who wrote it may have parted them in another way than we do.
-    fn last_parts(&self) -> impl Iterator<Item = &[u8]> {
+    /// The name without folders, in the ways in which whoever wrote it may have parted and written it.
+    fn last_parts(&self) -> Vec<Vec<u8>> {
         let parts = ['/', '\\'].into_iter().filter_map(|separator| self.0.rsplit(separator).next());
-        parts.filter(|part| !part.is_empty()).map(str::as_bytes)
+        let mut all: Vec<Vec<u8>> = parts.map(|part| part.as_bytes().to_vec()).collect();
+        for plain in all.clone() {
+            let asked = plain.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(plain.len());
+            all.push(unescaped(&plain[..asked]));
+        }
+        all.retain(|part| !part.is_empty());
+        all.dedup();
+        all
     }
+
+    /// Whether it can be the name of a file at all.
+    fn is_one(&self) -> bool {
+        let last = self.0.rsplit(['/', '\\']).next().unwrap_or_default();
+        !matches!(last, "" | "." | "..") && last.trim() == last && !last.contains(char::is_control)
+    }
+}
+
+/// With `%2e` and its like as the bytes that they stand for.
+fn unescaped(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped = digits.filter(|_| byte == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        plain.push(escaped.unwrap_or(byte));
+        rest = if escaped.is_some() { &after[2..] } else { after };
+    }
+    plain
 }
 
 /// What metadata names as its partners.
@@ -515,32 +639,32 @@ fn names_in(field: &Field, folder: &Folder, name: &CStr) -> Result<Vec<Named>, N
     if look.kind != Kind::File {
         return Err(NoName::NoJson);
     }
-    let names = field.read(file.take(LONGEST_DOCUMENT))?;
-    let names_nothing = |name: &String| matches!(name.rsplit('/').next(), None | Some("" | "." | ".."));
-    if names.iter().any(names_nothing) {
-        return Err(NoName::NotNamed);
-    }
-    Ok(names.into_iter().map(Named).collect())
+    let names: Vec<Named> = field.read(file.take(LONGEST_DOCUMENT))?.into_iter().map(Named).collect();
+    if names.iter().all(Named::is_one) { Ok(names) } else { Err(NoName::NotNamed) }
 }
 
-/// Whether a path below a root is there, whatever it is.
-fn is_there(root: &Root, path: &[u8]) -> io::Result<bool> {
-    let Ok(path) = CString::new(path) else { return Ok(false) };
-    let cannot_be = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory, io::ErrorKind::InvalidFilename];
+/// What is at a path below a root.
+fn what_is_at(root: &Root, path: &[u8]) -> io::Result<Option<Kind>> {
+    let Ok(path) = CString::new(path) else { return Ok(None) };
     match root.top().look(&path) {
-        Ok(_) => Ok(true),
-        Err(error) if cannot_be.contains(&error.kind()) => Ok(false),
+        Ok(look) => Ok(Some(look.kind)),
+        Err(error) if says_nothing_is_there(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-fn any<E>(roots: &[Root], is_so: impl Fn(&Root) -> Result<bool, E>) -> Result<bool, E> {
-    for root in roots {
-        if is_so(root)? {
-            return Ok(true);
-        }
+fn is_present<T>(looked: io::Result<T>) -> Result<bool, Kept> {
+    match looked {
+        Ok(_) => Ok(true),
+        Err(error) if says_nothing_is_there(&error) => Ok(false),
+        Err(_) => Err(Kept::Unread),
     }
-    Ok(false)
+}
+
+fn says_nothing_is_there(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
+    // A path with a NUL is none.
+    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename | InvalidInput)
 }
 
 fn known_of(root: &Root, partners: u64, now: Timestamp) -> Result<Known, String> {
@@ -552,6 +676,7 @@ fn known_of(root: &Root, partners: u64, now: Timestamp) -> Result<Known, String>
         at: now.seconds,
         mounted: shown_path(&mount.point),
         filesystem: mount.uuid().map(|uuid| uuid.to_string()).unwrap_or_default(),
+        inode: if mount.has_lasting_inodes() { root.top().inode() } else { 0 },
     })
 }
 
@@ -571,13 +696,17 @@ fn unlike(before: &Known, now: &Known) -> Option<String> {
             now.filesystem, before.filesystem
         ));
     }
+    if before.inode != 0 && now.inode != 0 && before.inode != now.inode {
+        return Some(format!("{path} is another folder than at the last clean look"));
+    }
+    let ago = Timestamp::from_seconds(now.at).since(Timestamp::from_seconds(before.at)).roughly();
     (now.partners == 0 && before.partners > 0).then(|| {
         let all = if before.partners == 1 {
             "the one".to_owned()
         } else {
             format!("the {}", grouped(before.partners))
         };
-        format!("{path} holds none of {all} that it held at the last look")
+        format!("{path} holds none of {all} that it held at the last clean look, {ago} before")
     })
 }
 

@@ -79,12 +79,37 @@ impl Pattern {
         }
     }
 
+    /// Whether a name matches if upper and lower case are the same, of letters from A to Z.
+    pub fn matches_in_any_case(&self, folder: &[u8], name: &[u8]) -> bool {
+        if self.matches(folder, name) {
+            return true;
+        }
+        if let Shape::Ends { prefix, suffix } = &self.shape {
+            return name.len() >= prefix.len() + suffix.len()
+                && name[..prefix.len()].eq_ignore_ascii_case(prefix)
+                && name[name.len() - suffix.len()..].eq_ignore_ascii_case(suffix);
+        }
+        let lower: Result<Self, _> = self.written.to_ascii_lowercase().parse();
+        lower.is_ok_and(|lower| lower.matches(&folder.to_ascii_lowercase(), &name.to_ascii_lowercase()))
+    }
+
+    /// The last dot of a name that matches and what follows it, where the pattern writes that out.
+    pub fn extension(&self) -> Option<Vec<u8>> {
+        let part = self.shape.last_part();
+        let written =
+            part.iter().rev().map_while(|token| if let Token::Byte(b) = token { Some(*b) } else { None });
+        let mut end: Vec<u8> = written.collect();
+        end.reverse();
+        let dot = end.iter().rposition(|b| *b == b'.')?;
+        Some(end.split_off(dot))
+    }
+
     /// What the one star of the pattern stands for in a name that matches; `None` where it has not exactly
     /// one, or more than that.
     pub fn star<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
         let Shape::Ends { prefix, suffix } = &self.shape else { return None };
         let inside = name.get(prefix.len()..name.len().checked_sub(suffix.len())?)?;
-        self.shape.matches(name).then_some(inside)
+        self.matches_in_any_case(b"", name).then_some(inside)
     }
 
     /// What stands before and after its star, where that is all it is made of.

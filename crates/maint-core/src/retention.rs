@@ -230,6 +230,8 @@ kept! {
     FolderLocked => "folder-locked",
     /// What it belongs to is there.
     HasPartner => "has-partner",
+    /// Nothing that is looked for could belong to it.
+    Foreign => "foreign",
     /// What it belongs to is gone, but that was not seen often enough, or long enough ago.
     Waiting => "waiting",
     /// What it belongs to is gone: it is only reported.

@@ -7,7 +7,7 @@
 use crate::{
     clock,
     places::make_folder,
-    report::{COUNTERS, Report, Rescue},
+    report::{Report, Rescue},
 };
 use maint_core::{
     text::shown_path,
@@ -460,15 +460,14 @@ impl History {
         self.db.query_row(query, [section], |row| row.get(0)).optional()
     }
 
-    /// When a section was last looked at, and how many orphans were left. A run that could tell nothing has
-    /// found no file at all.
+    /// When a section last had a clean look, and how many orphans were left.
     pub(crate) fn orphans_left(&self, section: &str) -> rusqlite::Result<Option<(Timestamp, u64)>> {
         let [orphans, gone @ ..] = ["orphans", "files_deleted", "files_moved", "files_archived"].map(number);
         let query = format!(
             "SELECT ended, max({orphans} - {}, 0) FROM targets t
-             WHERE name = ? AND ({} > 0 OR status NOT IN ('refused', 'busy', 'critical')) ORDER BY id DESC LIMIT 1",
-            gone.join(" - "),
-            number("files_scanned")
+             WHERE name = ? AND EXISTS (SELECT 1 FROM numbers WHERE target_id = t.id AND word = 'orphans')
+             ORDER BY id DESC LIMIT 1",
+            gone.join(" - ")
         );
         let row = |row: &rusqlite::Row<'_>| Ok((Timestamp::from_seconds(row.get(0)?), whole(row.get(1)?)));
         self.db.query_row(&query, [section], row).optional()
@@ -602,8 +601,7 @@ impl Waiting {
 
 /// The numbers of a target by word: its counters, what it kept, how full its storage was.
 pub(crate) fn numbers_of(target: &crate::report::Target) -> Vec<(String, f64)> {
-    let counters =
-        COUNTERS.iter().map(|(counter, word, _)| ((*word).to_owned(), real(target.counts.get(*counter))));
+    let counters = target.numbers().map(|(word, n)| (word.to_owned(), real(n)));
     let kept = target.kept.iter().map(|(why, n)| (format!("{KEPT_PREFIX}{why}"), real(*n)));
     let storage = target.storage.into_iter().flat_map(|(before, after)| {
         [("storage_before_percent".to_owned(), before), ("storage_after_percent".to_owned(), after)]

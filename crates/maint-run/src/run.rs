@@ -527,7 +527,14 @@ impl Run {
         self.report.clock_in_doubt = self.clock_in_doubt.load(Ordering::Relaxed);
         if self.report.has_acted() {
             self.audit.finish();
-            self.remember();
+            if !self.remember() {
+                let memories = self.memories.get_mut().unwrap_or_else(PoisonError::into_inner);
+                for target in
+                    self.report.targets.iter_mut().filter(|target| memories.contains_key(&target.name))
+                {
+                    target.note(Status::Warning, "what this run saw is not remembered, and will not count");
+                }
+            }
         }
         let printed = self.print();
         if let Err(error) = &printed {
@@ -539,7 +546,8 @@ impl Run {
         }
     }
 
-    fn remember(&self) {
+    /// Answers whether what was to be remembered of sections is.
+    fn remember(&self) -> bool {
         if self.is_emergency() {
             // For who looks into what happened while nothing else could be written.
             let file = self.places.runtime.join(format!("report-{}.json", self.tool));
@@ -547,25 +555,26 @@ impl Run {
                 log::info!("no report in {}: {error}", shown_path(&file));
             }
         }
-        let mut known = self.remember_in_history();
+        let (mut known, is_remembered) = self.remember_in_history();
         // A folder named at a prompt is no section that anybody watches, and of a part of all checks nothing
         // can be told of the others.
         if self.is_ad_hoc || (!self.report.checks.is_empty() && !self.names().is_empty()) {
-            return;
+            return is_remembered;
         }
         let sections: Vec<&str> = self.config.names(self.section).collect();
         known.targets.retain(|past| sections.contains(&section_of(&past.name)));
         known.volumes.retain(|past| self.config.volume(&past.name).is_some());
         self.write_metrics(&metrics::render(&self.report, &known));
+        is_remembered
     }
 
     /// Adds this run, and those that wait, to the history; where that is impossible this one waits too.
-    fn remember_in_history(&self) -> Known {
+    fn remember_in_history(&self) -> (Known, bool) {
         let waiting = Waiting::of(self.tool, &self.places.runtime);
         let entry = Entry::of(&self.report);
         if self.is_gentle && !History::is_stale(&self.places.state, self.now) && waiting.keep(&entry).is_ok()
         {
-            return Known::default();
+            return (Known::default(), true);
         }
         let mut entries = waiting.entries();
         let waited = !entries.is_empty();
@@ -576,13 +585,10 @@ impl Run {
                 if waited {
                     waiting.clear();
                 }
-                known
+                (known, true)
             }
             Err(error) => {
                 let why = report::chain(&error);
-                if !memories.is_empty() {
-                    log::warn!("what this run saw is not remembered: {why}");
-                }
                 match waiting.keep(&entry) {
                     Ok(()) => log::warn!(
                         "this run is not in the history: {why}; it waits in {}",
@@ -590,7 +596,7 @@ impl Run {
                     ),
                     Err(_) => log::warn!("this run is not in the history: {why}"),
                 }
-                Known::default()
+                (Known::default(), memories.is_empty())
             }
         }
     }

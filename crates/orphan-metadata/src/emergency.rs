@@ -36,7 +36,7 @@ pub(crate) fn run(
             }
             // What has no root says so itself, and what lies where a volume should be is refused there.
             let Ok(root) = Root::to_look_without_link(&folder.path) else {
-                let done = look::look(run, args, section, &folder, ONE_LOOK);
+                let done = look::look(run, args, section, &folder, ONE_LOOK, &[]).finish(run);
                 run.record(done);
                 continue;
             };
@@ -56,7 +56,7 @@ pub(crate) fn run(
             if marked[volume].has_no_room() {
                 run.audit().hold_back();
             }
-            let mut done = look::look(run, args, section, &folder, ONE_LOOK);
+            let mut done = look::look(run, args, section, &folder, ONE_LOOK, &[]).finish(run);
             done.partial = true;
             run.audit().write_held_back();
             marked[volume].rescue.rungs.push(rung(&done));

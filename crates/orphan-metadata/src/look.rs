@@ -2,10 +2,11 @@
 
 use crate::{args::OrphanArgs, words};
 use maint_core::{
-    fs::Root,
+    fs::{Root, replace_file},
     orphans::{Ask, Memory, Orphans, Rule, Side},
     plan::Guard,
     retention::Kept,
+    saved::fingerprint,
     section::{FilesSection, Find, OrphansSection},
     text::{count, joined, printable},
 };
@@ -24,10 +25,53 @@ use std::{
 
 /// Looks at a section, and lets go what was alone often enough.
 pub(crate) fn everyday(run: &Run, args: &OrphanArgs, section: &Named<OrphansSection>) -> Vec<Target> {
-    folders(&section.value)
-        .into_iter()
-        .map(|folder| look(run, args, section, &folder, section.value.observations))
-        .collect()
+    let mut looks: Vec<Look> = Vec::new();
+    for folder in folders(&section.value) {
+        if !signals::asked_to_stop() {
+            let look = look(run, args, section, &folder, section.value.observations, &looks);
+            looks.push(look);
+        }
+    }
+    // What a later look let go is no reason for the next one to find a folder empty.
+    for n in 0..looks.len() {
+        let (before, after) = looks.split_at_mut(n + 1);
+        if let Some(memory) = before.last_mut().and_then(|look| look.memory.as_mut()) {
+            for later in after.iter() {
+                memory.let_go(&later.done.place, later.done.gone());
+            }
+        }
+    }
+    looks.into_iter().map(|look| look.finish(run)).collect()
+}
+
+/// What came of one folder.
+pub(crate) struct Look {
+    done: Target,
+    memory: Option<Memory>,
+}
+
+impl Look {
+    /// Remembers it, if it was one.
+    pub(crate) fn finish(self, run: &Run) -> Target {
+        let Self { done, memory } = self;
+        if let Some(memory) = memory.filter(|_| !done.dry_run) {
+            // Should the memory not be written, this tells the next run that it is not the last one.
+            let marked = run.runtime_folder().and_then(|folder| {
+                replace_file(&folder.join(mark_of(&done.name)), run.name().as_bytes(), 0o640)
+            });
+            if let Err(error) = marked {
+                log::info!("{}: no mark of this look in the runtime folder: {error}", done.name);
+            }
+            run.remember_of(&done.name, memory.to_bytes());
+        }
+        done
+    }
+}
+
+/// The file that tells which run looked last.
+fn mark_of(name: &str) -> String {
+    let print: String = fingerprint(name).chars().take(16).collect();
+    format!("look-{print}")
 }
 
 /// A folder whose files may be orphans.
@@ -54,7 +98,8 @@ pub(crate) fn look(
     section: &Named<OrphansSection>,
     folder: &Folder,
     observations: u32,
-) -> Target {
+    earlier: &[Look],
+) -> Look {
     let Named { name, value, place } = section;
     let target =
         Named { name: name_of(name, value, folder), value: files_of(value, folder), place: place.clone() };
@@ -66,10 +111,13 @@ pub(crate) fn look(
         Ok(others) => others,
         Err(why) => {
             refused.note(Status::Refused, format!("{why}: nothing can be told, and nothing was done"));
-            return refused;
+            return Look { done: refused, memory: None };
         }
     };
-    let memory = recall(run, &target.name);
+    let mut memory = recall(run, &target.name);
+    for look in earlier {
+        memory.let_go(&look.done.place, look.done.gone());
+    }
     let pairing = value.pairing();
     let orphans = Orphans::new(Ask {
         pairing: &pairing,
@@ -90,13 +138,13 @@ pub(crate) fn look(
     });
     let mut done = files::work_on(run, &orders, &target, Errand::Tied(&orphans));
     done.policy = refused.policy;
-    done.counts.set(Counter::Orphans, orphans.count().unwrap_or(0));
+    if let Some(found) = orphans.count() {
+        done.counts.set(Counter::Orphans, found);
+        done.knows_orphans = true;
+    }
     done.orphans = orphans.told();
     note_kept(&mut done, &orphans, &folder.path);
-    if let (false, Some(memory)) = (done.dry_run, orphans.memory()) {
-        run.remember_of(&target.name, memory.to_bytes());
-    }
-    done
+    Look { done, memory: orphans.memory(run.name()) }
 }
 
 /// The folder of metadata has the name of the section, those of partners their own behind it.
@@ -136,10 +184,16 @@ fn open_others(run: &Run, section: &OrphansSection, side: Side) -> Result<Vec<Ro
 
 fn recall(run: &Run, name: &str) -> Memory {
     let Some(bytes) = run.recall(name) else { return Memory::default() };
-    Memory::of_bytes(&bytes).unwrap_or_else(|| {
+    let mut memory = Memory::of_bytes(&bytes).unwrap_or_else(|| {
         log::warn!("{name}: what was remembered is damaged: every look begins anew");
         Memory::default()
-    })
+    });
+    let last = run.runtime_folder().and_then(|folder| std::fs::read_to_string(folder.join(mark_of(name))));
+    if last.is_ok_and(|last| last != memory.run()) {
+        log::warn!("{name}: the last look is not remembered: every look begins anew");
+        memory.begin_anew();
+    }
+    memory
 }
 
 /// Says of what kept files a person should know.

@@ -150,6 +150,43 @@ impl Claims {
         })
     }
 
+    /// Where files were that anybody has claimed below a folder and not let go of yet: folder below it, and name.
+    /// All of a batch of which anything is claimed.
+    pub fn held_below(folder: &Folder) -> io::Result<Vec<(Vec<u8>, CString)>> {
+        let open = |at: BorrowedFd<'_>, name: &CStr| quietly(|flags| openat(at, name, flags, Mode::empty()));
+        let private = match open(folder.handle(), &private_name()) {
+            Ok(private) => private,
+            Err(error) => {
+                let nothing = [Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP].map(|errno| errno as i32);
+                let is_none = error.raw_os_error().is_some_and(|errno| nothing.contains(&errno));
+                return if is_none { Ok(Vec::new()) } else { Err(error) };
+            }
+        };
+        let mut held = Vec::new();
+        let hands = names_in(private.as_fd())?;
+        for name in hands.iter().filter(|name| name.to_bytes().iter().all(u8::is_ascii_digit)) {
+            let hand = open(private.as_fd(), name)?;
+            let mut tries = 0;
+            while names_in(hand.as_fd())?.iter().any(|name| name.as_c_str() != INTENT) {
+                let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+                let mut text = Vec::new();
+                let intent = File::from(openat(&hand, INTENT, flags, Mode::empty())?);
+                intent.take(LONGEST_INTENT).read_to_end(&mut text)?;
+                if let Some((folder, names)) = parse_intent(&text) {
+                    held.extend(names.into_iter().map(|name| (folder.clone(), name)));
+                    break;
+                }
+                // It is being written just now, or is none.
+                tries += 1;
+                if tries == 5 {
+                    return Err(io::Error::other("nobody knows where what is claimed there came from"));
+                }
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        }
+        Ok(held)
+    }
+
     /// A worker's hand; each number is for one worker at a time.
     pub fn hand(&self, worker: usize) -> io::Result<ClaimHand> {
         let name = CString::new(worker.to_string())?;

@@ -148,10 +148,15 @@ impl Mount {
         uuid_linked(number).ok_or_else(|| self.why_no_uuid(&path, read.err()))
     }
 
+    /// Whether an inode number stays with its file from day to day.
+    pub fn has_lasting_inodes(&self) -> bool {
+        LASTING_INODES.contains(&self.kind.as_str())
+    }
+
     /// What tells this filesystem from all others, for a plan that is carried out later: none where an inode
     /// number may stand for another file by then.
     pub fn lasting_identity(&self) -> Result<String, String> {
-        if !LASTING_INODES.contains(&self.kind.as_str()) {
+        if !self.has_lasting_inodes() {
             let (point, kind) = (shown_path(&self.point), printable(self.kind.as_bytes()));
             return Err(format!("{point} is {kind}, where an inode number may mean another file tomorrow"));
         }

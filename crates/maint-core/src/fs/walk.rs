@@ -9,7 +9,7 @@
 //! that are done.
 
 use super::{
-    Folder, FsError, Root,
+    Folder, FsError, PRIVATE_FOLDER, Root,
     folder::{LISTING_BUFFER, Listing},
     names::Names,
 };
@@ -38,6 +38,8 @@ pub trait Visitor: Sync {
     fn sift(&self, hand: &mut Self::Hand, folder: &[u8], name: &[u8]) -> Option<u16>;
     /// A name of a link, FIFO, socket or device, before it is sifted.
     fn no_file(&self, _: &mut Self::Hand, _: &Folder, _: &CStr) {}
+    /// The folder holds a private one.
+    fn private(&self, _: &mut Self::Hand, _: &Folder) {}
     /// A folder was gone, or something else, by the time it was to be entered.
     fn vanished(&self, _: &mut Self::Hand, _: &[u8]) {}
     /// Whether to go into a folder `depth` levels below the root.
@@ -421,10 +423,17 @@ impl<V: Visitor> Shared<'_, V> {
         let mut limit = FIRST_CHUNK;
         let mut first = true;
         if self.visitor.gathers() && self.walk.only.is_none() {
-            match self.gather(worker, hand, node, folder, buffer) {
-                Some(read) => return self.visit(worker, hand, node, folder, read),
-                // It is too large to be held whole: what was gathered is known, and its names are read again.
-                None => limit = LARGEST_CHUNK,
+            // A handle that has been listed goes on listing where it stopped.
+            match folder.folder.open_below(b"") {
+                Ok(once) => match self.gather(worker, hand, node, &once, buffer) {
+                    Some(read) => return self.visit(worker, hand, node, folder, read),
+                    // It is too large to be held whole: what was gathered is known, and its names are read again.
+                    None => limit = LARGEST_CHUNK,
+                },
+                Err(error) => {
+                    node.left.fetch_add(1, Ordering::AcqRel);
+                    return self.tell(hand, node, error);
+                }
             }
         }
         let mut listing = folder.folder.listing(buffer);
@@ -462,17 +471,17 @@ impl<V: Visitor> Shared<'_, V> {
         worker: usize,
         hand: &mut V::Hand,
         node: &Arc<Node>,
-        folder: &Arc<Held>,
+        folder: &Folder,
         buffer: &mut [MaybeUninit<u8>],
     ) -> Option<Read> {
-        let mut listing = folder.folder.listing(buffer);
+        let mut listing = folder.listing(buffer);
         let mut chunk = self.slots[worker].chunk.write().unwrap_or_else(PoisonError::into_inner);
         chunk.names.begin(FIRST_CHUNK);
-        let mut read = self.fill(hand, node, &folder.folder, &mut listing, &mut chunk.names, LARGEST_CHUNK);
+        let mut read = self.fill(hand, node, folder, &mut listing, &mut chunk.names, LARGEST_CHUNK);
         let is_whole = read.ended;
         while !read.ended && !(self.walk.stop)() {
             chunk.names.begin(FIRST_CHUNK);
-            read = self.fill(hand, node, &folder.folder, &mut listing, &mut chunk.names, LARGEST_CHUNK);
+            read = self.fill(hand, node, folder, &mut listing, &mut chunk.names, LARGEST_CHUNK);
         }
         chunk.keys = self.visitor.gathered(hand, false);
         chunk.keys.sort_unstable();
@@ -546,7 +555,12 @@ impl<V: Visitor> Shared<'_, V> {
         let mut read = Read::default();
         while names.bytes() < limit {
             let listed = match listing.next() {
-                Some(Ok(listed)) if listed.hidden => continue,
+                Some(Ok(listed)) if listed.hidden => {
+                    if listed.name().to_bytes() == PRIVATE_FOLDER.as_bytes() {
+                        self.visitor.private(hand, folder);
+                    }
+                    continue;
+                }
                 Some(Ok(listed)) => listed,
                 Some(Err(error)) => {
                     // What was not read may be there.
@@ -562,7 +576,16 @@ impl<V: Visitor> Shared<'_, V> {
             };
             read.entries += 1;
             let name = listed.name();
-            let kind = listed.kind.or_else(|| folder.look(name).ok().map(|look| look.kind));
+            let kind = match listed.kind.map_or_else(|| folder.look(name).map(|look| look.kind), Ok) {
+                Ok(kind) => Some(kind),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => {
+                    // It may be a folder, and nobody knows what is in it.
+                    self.visitor
+                        .trouble(hand, FsError::new("look at", folder.path(), name.to_bytes(), error));
+                    continue;
+                }
+            };
             if kind == Some(Kind::Folder) {
                 if self.visitor.enters(folder.path(), name.to_bytes(), node.depth + 1) {
                     read.folders.push(name.to_owned());

@@ -14,7 +14,7 @@ pub struct Field(Vec<String>);
 /// Why a text is no way to a field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "\"{written}\" is not the way to a field: write its keys with a dot between two, such as \"image.path\""
+    "\"{written}\" is not the way to a field: write its keys with a dot between two, such as \"image.path\"; lists need no number"
 )]
 pub struct FieldError {
     written: String,
@@ -39,6 +39,7 @@ impl Field {
         let read =
             Seek { way: &self.0, found: &mut found }.deserialize(&mut reader).and_then(|()| reader.end());
         match read {
+            _ if found.len() > MOST_NAMES => Err(NoName::NotNamed),
             Err(error) if error.is_io() => Err(NoName::Unread(error.into())),
             Err(_) => Err(NoName::NoJson),
             // Of several that are there each counts, but one that is none makes the whole doubtful.
@@ -59,7 +60,7 @@ impl FromStr for Field {
 
     fn from_str(written: &str) -> Result<Self, FieldError> {
         let keys: Vec<String> = written.split('.').map(str::to_owned).collect();
-        if keys.iter().any(String::is_empty) {
+        if keys.iter().any(|key| key.is_empty() || key.contains(['[', ']'])) {
             return Err(FieldError { written: printable(written.as_bytes()) });
         }
         Ok(Self(keys))
@@ -67,6 +68,9 @@ impl FromStr for Field {
 }
 
 deserialize_from_str!(Field, "the way to a field, such as \"image.path\"");
+
+/// A document that names more partners than this is no description of any.
+const MOST_NAMES: usize = 10_000;
 
 /// Goes one step of the way, in whatever is met.
 struct Seek<'s> {
@@ -114,11 +118,11 @@ impl<'de> Visitor<'de> for Seek<'_> {
         Ok(())
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
         if self.way.is_empty() {
             self.found.push(text.to_owned());
         }
-        Ok(())
+        if self.found.len() > MOST_NAMES { Err(E::custom("too many names")) } else { Ok(()) }
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<(), E> {
@@ -215,8 +219,14 @@ mod tests {
     }
 
     #[test]
+    fn a_document_of_a_million_names_is_given_up() {
+        let names = vec!["\"a.jpg\""; 1_000_000].join(",");
+        assert_eq!(read("path", &format!("{{\"path\": [{names}]}}")).unwrap_err(), "NotNamed");
+    }
+
+    #[test]
     fn a_way_is_keys() {
-        for wrong in ["", ".", "a.", "a..b"] {
+        for wrong in ["", ".", "a.", "a..b", "image[0].path"] {
             assert!(wrong.parse::<Field>().unwrap_err().to_string().contains("image.path"));
         }
         assert_eq!("a.b".parse::<Field>().unwrap().to_string(), "a.b");

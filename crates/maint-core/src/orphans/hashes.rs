@@ -84,6 +84,11 @@ impl Hashes {
         self.sorted[start..end].contains(&hash)
     }
 
+    /// Those of both.
+    pub(super) fn joined(&self, more: &Self) -> Self {
+        Self::of([self.sorted.as_slice(), &more.sorted].concat())
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = u64> {
         self.sorted.iter().copied()
     }

@@ -3,11 +3,11 @@
 use super::{
     field::NoName,
     names_in,
-    pairing::{By, Pairing, Side},
+    pairing::{By, Layout, Pairing, Side},
 };
 use crate::{
     entry::Kind,
-    fs::{Block, Folder, FsError, Root, Skipped, Visitor, Walk, Workers},
+    fs::{Block, Claims, Folder, FsError, PRIVATE_FOLDER, Root, Skipped, Visitor, Walk, Workers},
     prune::Errors,
     text::{joined, printable, shown_path},
 };
@@ -15,7 +15,6 @@ use std::{
     ffi::{CStr, OsStr},
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
 };
 
 /// Folders to be listed.
@@ -23,6 +22,8 @@ pub(super) struct Listing<'a> {
     pub(super) pairing: &'a Pairing,
     /// Whose names they hold.
     pub(super) side: Side,
+    /// They are the folders of the other side too, and what lies elsewhere does not matter.
+    pub(super) is_beside: bool,
     /// All folders of this side: one may be mounted, or linked to, below another.
     pub(super) roots: &'a [Root],
     pub(super) workers: Workers,
@@ -36,8 +37,6 @@ pub(super) struct Listed {
     pub(super) keys: Vec<u64>,
     /// Files of this side.
     pub(super) files: u64,
-    /// There are folders in it.
-    pub(super) is_deep: bool,
     /// An extension is in another case than it was written in.
     pub(super) is_odd: bool,
     /// What kept it from being seen whole.
@@ -73,10 +72,12 @@ impl Listing<'_> {
     }
 
     fn list_once(&self, root: &Root) -> Result<Listed, String> {
-        let lister = Lister { what: self, root, is_deep: AtomicBool::new(false) };
+        let lister = Lister { what: self, root };
         let walk = Walk { root, stop: self.stop, interrupted: self.stop, only: None };
         let hands = walk.run(&lister, (0..self.workers.get()).map(|_| Listed::default()).collect());
-        let all = hands.into_iter().fold(Listed::default(), |mut all, hand| {
+        let mut claimed = Listed::default();
+        self.list_claimed_above(root, &mut claimed);
+        let all = hands.into_iter().fold(claimed, |mut all, hand| {
             all.add(hand);
             all
         });
@@ -90,10 +91,49 @@ impl Listing<'_> {
         }));
         flaws.truncate(TOLD);
         if flaws.is_empty() {
-            let is_deep = lister.is_deep.load(Ordering::Relaxed);
-            Ok(Listed { is_deep, flaws, errors: Errors::default(), ..all })
+            Ok(Listed { flaws, errors: Errors::default(), ..all })
         } else {
             Err(format!("not all of {} could be seen: {}", root.shown(), flaws.join("; ")))
+        }
+    }
+}
+
+impl Listing<'_> {
+    /// What another tool has claimed lies under no name for a moment, or after a kill until the next run: it is
+    /// there all the same. Folders above may be pruned as a whole.
+    pub(super) fn list_claimed_above(&self, root: &Root, hand: &mut Listed) {
+        for above in root.path().ancestors().skip(1) {
+            let Ok(folder) = Root::to_look(above) else { continue };
+            let below = root.path().strip_prefix(above).map(|path| path.as_os_str().as_bytes().to_vec());
+            let below = below.unwrap_or_default();
+            self.list_claimed(folder.top(), hand, |folder| {
+                let rest = folder.strip_prefix(below.as_slice())?;
+                rest.strip_prefix(b"/").or_else(|| rest.is_empty().then_some(rest))
+            });
+        }
+    }
+
+    /// The keys of what is claimed in a folder; `within` tells the path below the root, if it is there.
+    fn list_claimed(&self, at: &Folder, hand: &mut Listed, within: impl Fn(&[u8]) -> Option<&[u8]>) {
+        match Claims::held_below(at) {
+            Ok(held) => {
+                for (folder, name) in &held {
+                    if let Some(folder) = within(folder) {
+                        self.add_keys(hand, folder, name.to_bytes());
+                    }
+                }
+            }
+            Err(error) => hand.flaw(format!(
+                "files that another run has claimed cannot be told ({PRIVATE_FOLDER} in or above it: {error})"
+            )),
+        }
+    }
+
+    fn add_keys(&self, hand: &mut Listed, folder: &[u8], name: &[u8]) {
+        if let (Side::Partner, By::Field(_)) | (_, By::Names(_)) = (self.side, &self.pairing.by)
+            && (self.side == Side::Partner || self.pairing.is_of(self.side, folder, name))
+        {
+            hand.is_odd |= self.pairing.keys(self.side, folder, name, &mut |key| hand.keys.push(key));
         }
     }
 }
@@ -101,7 +141,6 @@ impl Listing<'_> {
 struct Lister<'a> {
     what: &'a Listing<'a>,
     root: &'a Root,
-    is_deep: AtomicBool,
 }
 
 impl Lister<'_> {
@@ -125,11 +164,15 @@ impl Listed {
         self.keys.reserve_exact(other.keys.len());
         self.keys.extend(other.keys);
         self.files += other.files;
-        self.is_deep |= other.is_deep;
         self.is_odd |= other.is_odd;
         self.flaws.extend(other.flaws);
         self.errors.merge(other.errors);
         self.vanished = self.vanished.take().or(other.vanished);
+    }
+
+    /// What kept something from being seen.
+    pub(super) fn first_flaw(&self) -> Option<&str> {
+        self.flaws.first().map(String::as_str)
     }
 
     fn flaw(&mut self, flaw: String) {
@@ -153,18 +196,27 @@ impl Visitor for Lister<'_> {
         }
         let before = hand.keys.len();
         hand.is_odd |= pairing.keys(*side, folder, name, &mut |key| hand.keys.push(key));
-        hand.files += u64::from(hand.keys.len() > before);
+        // Where any name may be that of a partner, what is metadata itself or hidden says nothing of them.
+        let says_something = matches!(pairing.by, By::Names(_))
+            || !(name.starts_with(b".") || pairing.is_of(Side::Metadata, folder, name));
+        hand.files += u64::from(hand.keys.len() > before && says_something);
         None
     }
 
     /// A link to a folder may hide what the folder holds, and one that leads nowhere, what it held.
     fn no_file(&self, hand: &mut Listed, folder: &Folder, name: &CStr) {
         let bytes = name.to_bytes();
+        if self.what.is_beside {
+            return;
+        }
         match folder.follow(name) {
             Ok((Kind::Folder, leads_to)) => {
-                let is_seen = self.what.roots.iter().any(|root| {
-                    std::fs::canonicalize(root.path()).is_ok_and(|root| leads_to.starts_with(root))
-                });
+                // Where the folder matters, what lies in another one by its real name is not where it is looked for.
+                let is_same = self.what.pairing.layout == Layout::Same;
+                let is_seen = !is_same
+                    && self.what.roots.iter().any(|root| {
+                        std::fs::canonicalize(root.path()).is_ok_and(|root| leads_to.starts_with(root))
+                    });
                 if !is_seen {
                     let path = shown_path(&self.path_of(folder.path(), bytes));
                     let to = shown_path(&leads_to);
@@ -186,8 +238,20 @@ impl Visitor for Lister<'_> {
         hand.vanished.get_or_insert_with(|| folder.to_vec());
     }
 
+    fn private(&self, hand: &mut Listed, folder: &Folder) {
+        let at = folder.path();
+        let held = Claims::held_below(folder).map(|held| {
+            for (below, name) in held {
+                self.what.add_keys(hand, &joined(&[at, &below]), name.to_bytes());
+            }
+        });
+        if let Err(error) = held {
+            let path = shown_path(&self.path_of(at, PRIVATE_FOLDER.as_bytes()));
+            hand.flaw(format!("files that another run has claimed cannot be told ({path}: {error})"));
+        }
+    }
+
     fn enters(&self, _: &[u8], _: &[u8], _: u32) -> bool {
-        self.is_deep.store(true, Ordering::Relaxed);
         true
     }
 
@@ -198,7 +262,8 @@ impl Visitor for Lister<'_> {
             match names_in(field, folder, name) {
                 Ok(names) => {
                     for name in names {
-                        hand.keys.extend(name.last_parts().map(|part| self.what.pairing.key_of_whole(part)));
+                        let parts = name.last_parts();
+                        hand.keys.extend(parts.iter().map(|part| self.what.pairing.key_of_whole(part)));
                     }
                 }
                 Err(why) => {
@@ -227,7 +292,7 @@ impl Visitor for Lister<'_> {
     fn skipped(&self, hand: &mut Listed, folder: &[u8], why: Skipped) {
         let Skipped::OtherMount = why;
         let path = self.path_of(folder, b"");
-        if !self.is_one_of_ours(&path) {
+        if !self.what.is_beside && !self.is_one_of_ours(&path) {
             hand.flaw(format!(
                 "another filesystem is mounted on {}: name that folder too",
                 shown_path(&path)

@@ -33,17 +33,22 @@ pub struct Known {
     pub mounted: String,
     /// Which filesystem that is, as far as it says.
     pub filesystem: String,
+    /// Which folder of it, where such numbers last; else 0.
+    #[serde(default)]
+    pub inode: u64,
 }
 
 /// What is remembered of one section.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Memory {
+    /// The run that looked.
+    run: String,
     folders: Vec<Known>,
     /// In order.
     sightings: Vec<Sighting>,
 }
 
-/// What it is remembered as: the version, the folders as JSON, and the sightings.
+/// What it is remembered as: the version, run and folders as JSON, and the sightings.
 const MARK: &[u8; 8] = b"orphans1";
 const RECORD: usize = 36;
 
@@ -107,10 +112,27 @@ impl Sighting {
 
 impl Memory {
     /// What is known of these folders and orphans now.
-    pub fn new(folders: Vec<Known>, mut sightings: Vec<Sighting>) -> Self {
+    pub fn new(run: String, folders: Vec<Known>, mut sightings: Vec<Sighting>) -> Self {
         sightings.sort_unstable();
         sightings.dedup_by_key(|sighting| sighting.file);
-        Self { folders, sightings }
+        Self { run, folders, sightings }
+    }
+
+    /// The run that looked.
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// A later look was not remembered: what was seen before it proves nothing any more.
+    pub fn begin_anew(&mut self) {
+        self.sightings.clear();
+    }
+
+    /// So many partners went from a folder through ourselves: that it has gone empty is right.
+    pub fn let_go(&mut self, path: &str, partners: u64) {
+        for known in self.folders.iter_mut().filter(|known| known.path == path) {
+            known.partners = known.partners.saturating_sub(partners);
+        }
     }
 
     /// A folder as it was.
@@ -125,7 +147,7 @@ impl Memory {
 
     /// As bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let folders = serde_json::to_vec(&self.folders).unwrap_or_default();
+        let folders = serde_json::to_vec(&(&self.run, &self.folders)).unwrap_or_default();
         let mut bytes = Vec::with_capacity(16 + folders.len() + RECORD * self.sightings.len());
         bytes.extend_from_slice(MARK);
         bytes.extend_from_slice(&(folders.len() as u64).to_le_bytes());
@@ -145,7 +167,7 @@ impl Memory {
         let rest = bytes.strip_prefix(MARK)?;
         let (length, rest) = rest.split_first_chunk::<8>()?;
         let (folders, records) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
-        let folders = serde_json::from_slice(folders).ok()?;
+        let (run, folders) = serde_json::from_slice(folders).ok()?;
         if records.len() % RECORD != 0 {
             return None;
         }
@@ -165,7 +187,7 @@ impl Memory {
                 })
             })
             .collect();
-        Some(Self::new(folders, sightings?))
+        Some(Self::new(run, folders, sightings?))
     }
 }
 
@@ -222,8 +244,9 @@ mod tests {
                 at: 5,
                 mounted: "/mnt".to_owned(),
                 filesystem: String::new(),
+                inode: 7,
             };
-            let memory = Memory::new(vec![known], sightings);
+            let memory = Memory::new("a run".to_owned(), vec![known], sightings);
             let bytes = memory.to_bytes();
             prop_assert_eq!(Memory::of_bytes(&bytes), Some(memory));
             prop_assert_eq!(Memory::of_bytes(&bytes[..bytes.len() - 1]), None);

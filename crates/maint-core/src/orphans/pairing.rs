@@ -6,7 +6,7 @@ use super::{field::Field, hashes::Hash};
 use crate::{
     bundle::{NameTemplate, Part, TemplateError, stem},
     pattern::Pattern,
-    select::{Named, Select},
+    select::Select,
     text::joined,
     units::{deserialize_from_str, one_word_of},
 };
@@ -123,8 +123,9 @@ impl Pairing {
     /// Whether a name could be one of this side.
     pub fn is_of(&self, side: Side, folder: &[u8], name: &[u8]) -> bool {
         match (side, &self.by) {
+            // What would be metadata with a letter in another case may well be it, to whoever reads it.
             (Side::Metadata, _) => {
-                matches!(self.metadata.file(folder, name), Named::Wanted(_) | Named::Excluded(_))
+                self.metadata.patterns.iter().any(|pattern| pattern.matches_in_any_case(folder, name))
             }
             (Side::Partner, By::Field(_)) => true,
             (Side::Partner, By::Names(names)) => {
@@ -150,8 +151,13 @@ impl Pairing {
                     if names[..n].iter().any(|before| before.0.part() == part) {
                         continue;
                     }
-                    if let Some(inside) = self.part_of(part, folder, name) {
-                        each(self.key(part, folder, inside));
+                    match part {
+                        Part::Stem => each(self.key(part, folder, stem(name))),
+                        Part::Name => each(self.key(part, folder, name)),
+                        Part::Star => {
+                            let stars = self.parts_of(part, folder, name).into_iter();
+                            stars.for_each(|inside| each(self.key(part, folder, inside)));
+                        }
                     }
                 }
             }
@@ -182,13 +188,15 @@ impl Pairing {
         hash.with(&self.folded(inside)).get()
     }
 
-    fn part_of<'n>(&self, part: Part, folder: &[u8], name: &'n [u8]) -> Option<&'n [u8]> {
+    /// What a part stands for in the name of metadata: a star in each pattern that it matches.
+    fn parts_of<'n>(&self, part: Part, folder: &[u8], name: &'n [u8]) -> Vec<&'n [u8]> {
         match part {
-            Part::Stem => Some(stem(name)),
-            Part::Name => Some(name),
+            Part::Stem => vec![stem(name)],
+            Part::Name => vec![name],
             Part::Star => {
-                let mut fitting = self.metadata.patterns.iter().filter(|p| p.matches(folder, name));
-                fitting.next()?.star(name)
+                let patterns = self.metadata.patterns.iter();
+                let fitting = patterns.filter(|pattern| pattern.matches_in_any_case(folder, name));
+                fitting.filter_map(|pattern| pattern.star(name)).collect()
             }
         }
     }
@@ -199,8 +207,9 @@ impl Pairing {
         match side {
             Side::Metadata => names
                 .iter()
-                .filter_map(|partner| {
-                    Some(partner.0.around_part(self.part_of(partner.0.part(), folder, name)?))
+                .flat_map(|partner| {
+                    let parts = self.parts_of(partner.0.part(), folder, name);
+                    parts.into_iter().map(|part| partner.0.around_part(part))
                 })
                 .collect(),
             Side::Partner => {
@@ -210,14 +219,13 @@ impl Pairing {
                 let patterns = &self.metadata.patterns;
                 inside
                     .flat_map(|(part, inside)| {
-                        let ends = patterns.iter().filter_map(|pattern| pattern.ends());
-                        ends.filter_map(move |(before, after)| match part {
-                            Part::Stem => {
-                                let dot = after.iter().rposition(|b| *b == b'.')?;
-                                Some([inside, &after[dot..]].concat())
-                            }
+                        patterns.iter().filter_map(move |pattern| match part {
+                            Part::Stem => Some([inside, pattern.extension()?.as_slice()].concat()),
                             Part::Name => Some(inside.to_vec()),
-                            Part::Star => Some([before, inside, after].concat()),
+                            Part::Star => {
+                                let (before, after) = pattern.ends()?;
+                                Some([before, inside, after].concat())
+                            }
                         })
                     })
                     .filter(|other| self.is_of(Side::Metadata, folder, other))
@@ -226,19 +234,22 @@ impl Pairing {
         }
     }
 
-    /// Whether [`Pairing::others_of`] names all that could belong to a name.
-    pub(super) fn is_exact(&self, side: Side) -> bool {
-        let By::Names(names) = &self.by else { return false };
-        let ends = |partner: &PartnerName| {
-            let has_extension = |after: &[u8]| after.contains(&b'.');
-            let patterns = &self.metadata.patterns;
-            patterns.iter().all(|pattern| {
-                pattern
-                    .ends()
-                    .is_some_and(|(_, after)| partner.0.part() != Part::Stem || has_extension(after))
+    /// Whether what belongs to a name of metadata is in its own folder there, under a name exactly as written.
+    pub(super) fn is_exact(&self) -> bool {
+        let is_written = matches!(self.by, By::Names(_)) && !self.ignore_case && !self.normalize;
+        is_written && self.layout == Layout::Same
+    }
+
+    /// Whether a pattern says how the metadata of any partner would be called.
+    pub fn tells_metadata(&self) -> bool {
+        let By::Names(names) = &self.by else { return true };
+        self.metadata.patterns.iter().all(|pattern| {
+            names.iter().all(|partner| match partner.0.part() {
+                Part::Stem => pattern.extension().is_some(),
+                Part::Name => true,
+                Part::Star => pattern.ends().is_some(),
             })
-        };
-        !self.ignore_case && !self.normalize && (side == Side::Metadata || names.iter().all(ends))
+        })
     }
 
     /// A name in the one form in which names are compared.
@@ -320,7 +331,11 @@ mod tests {
         assert!(!belong(&whole, "a.json", "a.jpg"));
         let star = pairing(&["meta-*.info.json", "*.json"], &["image-{star}.jpg"]);
         assert!(belong(&star, "meta-7.info.json", "image-7.jpg") && belong(&star, "7.json", "image-7.jpg"));
-        assert!(!belong(&star, "meta-7.info.json", "image-meta-7.info.jpg"));
+        assert!(belong(&star, "meta-7.info.json", "image-meta-7.info.jpg"), "by the other pattern");
+        assert!(
+            belong(&star, "META-7.info.JSON", "image-7.jpg")
+                && !belong(&star, "meta-7.info.json", "image-8.jpg")
+        );
     }
 
     #[test]
@@ -364,7 +379,10 @@ mod tests {
         assert_eq!(others(&images, Side::Partner, "a.json.png"), ["a.json"]);
         let star = pairing(&["m-*.json"], &["{star}.jpg"]);
         assert_eq!(others(&star, Side::Partner, "7.jpg"), ["m-7.json"]);
-        assert!(images.is_exact(Side::Partner) && !pairing(&["a*"], &["{stem}.jpg"]).is_exact(Side::Partner));
+        assert!(images.tells_metadata() && !pairing(&["a*"], &["{stem}.jpg"]).tells_metadata());
+        let cameras = pairing(&["cam?-[0-9]*.json"], &["{stem}.jpg"]);
+        assert_eq!(others(&cameras, Side::Partner, "cam1-7.jpg"), ["cam1-7.json"]);
+        assert!(others(&cameras, Side::Partner, "other.jpg").is_empty(), "none of its metadata is ours");
     }
 
     #[test]

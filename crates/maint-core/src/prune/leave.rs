@@ -195,7 +195,9 @@ impl Leaving<'_, '_> {
     fn claim_group(&self, hand: &mut Hand, staged: &[Result<Staged, StageError>], held: &mut Vec<Held>) {
         let files = self.batch.files;
         let Hand { claim: Some(claim), outcome, .. } = hand else { return };
-        let then = if let Leave::Move(_) = self.leave { Then::Leave } else { Then::Remove };
+        // What went only because something else was gone is asked about again after a kill.
+        let is_tied = self.actor.what.scope.ties.is_some();
+        let then = if is_tied || matches!(self.leave, Leave::Move(_)) { Then::Leave } else { Then::Remove };
         let enough = held.len() + GROUP;
         while held.len() < files.len().min(enough) {
             let start = held.len();

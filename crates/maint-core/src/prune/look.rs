@@ -121,11 +121,15 @@ impl<W: Work> Looker<'_, W> {
         let names = block.iter().map(|(name, code)| {
             let named = Named::of_code(code);
             let why = match named {
-                Named::Wanted(_) => ties.keeps(folder.path(), name.to_bytes(), block.keys()),
+                Named::Wanted(_) => self
+                    .rules
+                    .by_name(name.to_bytes())
+                    .or_else(|| Some((ties.keeps(folder.path(), name.to_bytes(), block.keys())?, None))),
+                Named::Excluded(_) => Some((Kept::Excluded, None)),
                 _ => None,
             };
-            if let Some(why) = why {
-                self.work.unseen(hand, folder.path(), name.to_bytes(), named.heading(), why, None);
+            if let Some((why, at)) = why {
+                self.work.unseen(hand, folder.path(), name.to_bytes(), named.heading(), why, at);
             }
             why.is_some()
         });
@@ -138,7 +142,9 @@ impl<W: Work> Visitor for Looker<'_, W> {
 
     fn sift(&self, hand: &mut Self::Hand, folder: &[u8], name: &[u8]) -> Option<u16> {
         if let Some(ties) = self.ties_beside() {
+            // What is counted here would be counted again in a folder that is sifted twice.
             ties.gather(folder, name, &mut hand.beside);
+            return self.scope.select.file(folder, name).code();
         }
         let named = self.scope.select.file(folder, name);
         if !self.scope.select.with.is_empty() {
@@ -146,10 +152,9 @@ impl<W: Work> Visitor for Looker<'_, W> {
         }
         let by_name = match named {
             Named::Excluded(_) => Some((Kept::Excluded, None)),
-            Named::Wanted(_) => self.rules.by_name(name).or_else(|| {
-                let ties = self.scope.ties.filter(|ties| !ties.is_beside())?;
-                Some((ties.keeps(folder, name, &[])?, None))
-            }),
+            Named::Wanted(_) => {
+                self.rules.by_name(name).or_else(|| Some((self.scope.ties?.keeps(folder, name, &[])?, None)))
+            }
             Named::Companion(_) | Named::Either(_) | Named::Foreign => None,
         };
         match by_name {

@@ -289,6 +289,12 @@ impl OrphansSection {
                 "needs a partner with a beginning or an end of its own, such as \"{stem}.jpg\": otherwise any file would be one without metadata",
             ));
         }
+        if self.find != Find::Metadata && !self.pairing().tells_metadata() {
+            return Err(Fault::at(
+                "match",
+                "must say how the metadata of a file would be called, to find files without it: end it in an extension, such as \"*.json\", or for {star} give it one star",
+            ));
+        }
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! The report for programs: `maint.report/1`. These structs are the promise; the values inside may change.
 
-use super::{COUNTERS, Check, Counts, Ended, Ran, Report, Rescue, Rung, Target, Work};
+use super::{COUNTERS, Check, Ended, Ran, Report, Rescue, Rung, Target, Work};
 use crate::clock;
 use maint_core::{fs::Inodes, orphans::Orphan, text::printable, units::Span};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
@@ -127,7 +127,7 @@ struct WireError<'a> {
     error: &'a str,
 }
 
-struct WireCounts<'a>(&'a Counts);
+struct WireCounts<'a>(&'a Target);
 struct Totals<'a>(&'a Report);
 struct Pairs<'a, K>(&'a [(K, u64)]);
 
@@ -169,7 +169,7 @@ impl<'a> WireTarget<'a> {
             policy: &target.policy,
             status: target.status.word(),
             dry_run: target.dry_run,
-            counts: WireCounts(&target.counts),
+            counts: WireCounts(target),
             files_kept: Pairs(&target.kept),
             reasons: Pairs(&target.reasons),
             by_pattern: Pairs(&target.by_pattern),
@@ -288,7 +288,7 @@ fn errors_of(target: &Target) -> impl Iterator<Item = WireError<'_>> {
 
 impl Serialize for WireCounts<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(COUNTERS.iter().map(|(counter, word, _)| (word, self.0.get(*counter))))
+        serializer.collect_map(self.0.numbers())
     }
 }
 

@@ -161,6 +161,8 @@ pub struct Target {
     pub storage: Option<(f64, f64)>,
     /// Less than the whole policy was asked for: an override, a limit.
     pub partial: bool,
+    /// It was found out how many files are without what they belong to.
+    pub knows_orphans: bool,
     /// Each file without what it belongs to, where that was asked for.
     pub orphans: Vec<Orphan>,
     /// Sentences a person should read.
@@ -219,6 +221,7 @@ impl Target {
             span: None,
             storage: None,
             partial: false,
+            knows_orphans: false,
             orphans: Vec::new(),
             notes: Vec::new(),
             errors: Vec::new(),
@@ -273,6 +276,15 @@ impl Target {
         self.errors.extend(
             later.errors.into_iter().filter(|failure| !self.errors.contains(failure)).collect::<Vec<_>>(),
         );
+    }
+
+    /// Its numbers, without those that are not known.
+    pub fn numbers(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let is_known = |counter| counter != Counter::Orphans || self.knows_orphans;
+        COUNTERS
+            .iter()
+            .filter(move |(counter, ..)| is_known(*counter))
+            .map(|(counter, word, _)| (*word, self.counts.get(*counter)))
     }
 
     /// What was done, in words.
