@@ -103,6 +103,8 @@ pub struct Orphans<'a> {
     /// What was found of the other side in later listings.
     more: RwLock<Hashes>,
     has_more: AtomicBool,
+    /// When the survey began.
+    begun: Mutex<Option<Instant>>,
     /// When it was last listed, and how long that took.
     listed: Mutex<Option<(Instant, Duration)>>,
     is_confirmed: AtomicBool,
@@ -177,6 +179,7 @@ impl<'a> Orphans<'a> {
             others: OnceLock::new(),
             more: RwLock::default(),
             has_more: AtomicBool::new(false),
+            begun: Mutex::default(),
             listed: Mutex::default(),
             is_confirmed: AtomicBool::new(false),
             alone: Mutex::default(),
@@ -193,13 +196,19 @@ impl<'a> Orphans<'a> {
 
     /// How many there are, those included that may not go yet; `None` for a look that did not come to its end.
     pub fn count(&self) -> Option<u64> {
-        self.chosen.get().map(|_| lock(&self.alone).len() as u64)
+        self.chosen.get().map(|chosen| (lock(&self.alone).len() + chosen.sightings.len()) as u64)
     }
 
-    /// What is to be remembered; `None` for a look that did not come to its end, which is none.
-    pub fn memory(&self, run: &str) -> Option<Memory> {
-        let (_, others) = self.chosen.get().zip(self.others.get())?;
-        Some(Memory::new(run.to_owned(), others.known.clone(), lock(&self.alone).clone()))
+    /// What is to be remembered when so many files went; `None` for a look that did not come to its end, which is
+    /// none.
+    pub fn memory(&self, run: &str, gone: u64) -> Option<Memory> {
+        let (chosen, others) = self.chosen.get().zip(self.others.get())?;
+        let mut left = std::mem::take(&mut *lock(&self.alone));
+        // Of some that stayed nobody knows here which, and to remember one that went costs little.
+        if gone < chosen.sightings.len() as u64 {
+            left.extend_from_slice(&chosen.sightings);
+        }
+        Some(Memory::new(run.to_owned(), others.known.clone(), left))
     }
 
     /// Each of them, in order.
@@ -264,7 +273,9 @@ impl<'a> Orphans<'a> {
         if let Some(flaw) = claimed.first_flaw() {
             return Err(Untold::of(flaw.to_owned()));
         }
-        *lock(&self.listed) = Some((Instant::now(), Duration::ZERO));
+        // The survey was the listing.
+        let took = lock(&self.begun).map_or(Duration::ZERO, |begun| begun.elapsed());
+        *lock(&self.listed) = Some((Instant::now(), took));
         let is_exact = pairing.is_exact() && !self.is_odd.load(Ordering::Relaxed);
         Ok(Others { keys: Hashes::of(claimed.keys), files, is_exact, known })
     }
@@ -433,6 +444,7 @@ impl<'a> Orphans<'a> {
 
 impl Ties for Orphans<'_> {
     fn begin(&self) -> Result<(), Untold> {
+        *lock(&self.begun) = Some(Instant::now());
         lock(&self.alone).clear();
         lock(&self.told).clear();
         lock(&self.late).clear();
@@ -533,10 +545,7 @@ impl Ties for Orphans<'_> {
             let _ = self.others.set(self.gathered_others()?);
         }
         let Some(others) = self.others.get() else { return Ok(false) };
-        let alone = lock(&self.alone);
-        let due: Vec<Sighting> = alone.iter().filter(|sighting| self.is_due(sighting)).copied().collect();
-        let orphans = alone.len() as u64;
-        drop(alone);
+        let orphans = lock(&self.alone).len() as u64;
         if orphans > 0 && others.files == 0 && !self.ask.rule.is_forced {
             let places: Vec<String> = self.ask.others.iter().map(Root::shown).collect();
             let why = format!(
@@ -554,6 +563,7 @@ impl Ties for Orphans<'_> {
         }
         lock(&self.named).sort_unstable();
         // Nobody else sets it.
+        let due = lock(&self.alone).extract_if(.., |sighting| self.is_due(sighting)).collect();
         let _ = self.chosen.set(Chosen::of(due, lock(&self.few).take()));
         Ok(false)
     }

@@ -143,8 +143,9 @@ pub(crate) fn look(
         done.knows_orphans = true;
     }
     done.orphans = orphans.told();
+    let memory = orphans.memory(run.name(), done.gone());
     note_kept(&mut done, &orphans, &folder.path);
-    Look { done, memory: orphans.memory(run.name()) }
+    Look { done, memory }
 }
 
 /// The folder of metadata has the name of the section, those of partners their own behind it.
