@@ -56,6 +56,7 @@ impl Host {
                     "[files.live]\npath = {live:?}\nmax-age = '1d'\nemergency = {{ remove-all = true }}\n"
                 ),
                 "[files.gone]\npath = '/nonexistent/folder'\nmax-age = '1d'\n".to_owned(),
+                format!("[orphans.live]\nmetadata = {live:?}\npartner = '{{stem}}.jpg'\n"),
             ]
             .concat(),
         )
@@ -81,7 +82,7 @@ impl Host {
         sys
     }
 
-    /// Both tools write all the metrics they have.
+    /// All tools write all the metrics they have.
     fn measure(&self) {
         let mut tree = self.live.clone();
         for n in 0..8 {
@@ -94,6 +95,7 @@ impl Host {
         let config = self.config("");
         Tool::prune(&config).exits(1);
         Tool::prune(&config).arg("--emergency").exits(1);
+        Tool::orphans(&config).exits(0);
         drop(tree.sized("new", 0, 500_000));
         Tool::check(&config).arg("--sys").arg(self.sys()).exits(2);
     }
@@ -229,7 +231,7 @@ fn metrics_are_lint_clean_complete_and_documented() {
     host.measure();
     let manual = fs::read_to_string(shipped("docs/configuration.md")).unwrap();
     let mut known: BTreeMap<String, String> = BTreeMap::new();
-    for tool in ["check-disk", "prune-images"] {
+    for tool in ["check-disk", "prune-images", "orphan-metadata"] {
         let text = host.prom(tool);
         let mut lint = Command::new("promtool")
             .args(["check", "metrics"])
@@ -422,9 +424,9 @@ fn every_series_arrives_and_alerts_fire_and_resolve() {
     prometheus
         .waits_for("the disk that is gone is missed", |firing| firing.contains("MaintVolumeMissing gone"));
 
-    // Both files, each series with its value.
+    // All files, each series with its value.
     let mut written: BTreeMap<Series, f64> = BTreeMap::new();
-    for tool in ["check-disk", "prune-images"] {
+    for tool in ["check-disk", "prune-images", "orphan-metadata"] {
         written.extend(read_strictly(tool, &host.prom(tool)));
     }
     let answer = prometheus.json("/api/v1/query?query=%7B__name__%3D~%22maint_.%2B%22%7D");

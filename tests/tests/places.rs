@@ -64,7 +64,7 @@ fn all_is_well() {
     let version: u32 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
     let deleted: f64 =
         db.query_row("SELECT value FROM numbers WHERE word = 'files_deleted'", [], |row| row.get(0)).unwrap();
-    assert_eq!((version, deleted), (3, 1.0));
+    assert_eq!((version, deleted), (4, 1.0));
 }
 
 #[test]
