@@ -9,6 +9,8 @@ mod field;
 mod hashes;
 mod listing;
 mod memory;
+mod named;
+mod others;
 mod pairing;
 
 pub use field::Field;
@@ -17,25 +19,25 @@ pub use pairing::{By, Layout, Pairing, PartnerName, Side};
 
 use crate::{
     entry::{Kind, Look},
-    fs::{Folder, Mount, Only, Root, Workers, parent_and_name},
+    fs::{Folder, Only, Root, Workers},
     plan::Guard,
     prune::{Errors, Ties, Untold},
     retention::{Condemned, Kept},
-    text::{count, grouped, joined, printable, shown_path},
+    text::{count, joined},
     time::Timestamp,
     units::Span,
 };
 use field::NoName;
 use hashes::Hashes;
-use listing::{Listed, Listing};
 use memory::Sighting;
+use named::names_in;
+use others::{Others, says_nothing_is_there, what_is_at};
 use std::{
-    ffi::{CStr, CString},
-    io::{self, Read as _},
-    os::unix::ffi::OsStrExt as _,
+    ffi::CStr,
+    io,
     path::Path,
     sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -44,7 +46,7 @@ use std::{
 /// What is asked of an orphan before it goes.
 #[derive(Debug, Clone, Copy)]
 pub struct Rule {
-    /// So many looks; none in an emergency.
+    /// So many looks; one in an emergency.
     pub observations: u32,
     /// At least so far apart.
     pub apart: Span,
@@ -99,14 +101,9 @@ pub struct Orphan {
 /// The orphans of one folder, look by look.
 pub struct Orphans<'a> {
     ask: Ask<'a>,
-    others: OnceLock<Others>,
-    /// What was found of the other side in later listings.
-    more: RwLock<Hashes>,
-    has_more: AtomicBool,
+    others: Others<'a>,
     /// When the survey began.
     begun: Mutex<Option<Instant>>,
-    /// When it was last listed, and how long that took.
-    listed: Mutex<Option<(Instant, Duration)>>,
     is_confirmed: AtomicBool,
     alone: Mutex<Vec<Sighting>>,
     /// Those of them that may go, by name, as long as they are few.
@@ -122,15 +119,6 @@ pub struct Orphans<'a> {
     told: Mutex<Vec<Orphan>>,
     /// The first of what does not say what it belongs to.
     mute: Mutex<Vec<Vec<u8>>>,
-}
-
-/// The other side as it was listed.
-struct Others {
-    keys: Hashes,
-    files: u64,
-    /// Whoever belongs to a file can be looked for by name.
-    is_exact: bool,
-    known: Vec<Known>,
 }
 
 /// What the survey let go, by file.
@@ -158,29 +146,16 @@ const MOST_NAMES: usize = 8 << 20;
 const LOOKED_UP: usize = 1000;
 const ONE_IN: usize = 16;
 
-/// Whatever still comes and goes after so many listings cannot be told from what is gone.
-const MOST_LISTINGS: u32 = 8;
-
-/// While files go the other side is listed from time to time, but takes no more than a twentieth of it.
-const PAUSES: u32 = 20;
-const LEAST_PAUSE: Duration = Duration::from_millis(250);
-
 /// So many of what says nothing are told.
 const MUTE: usize = 3;
-
-/// A longer document is none that describes an image.
-const LONGEST_DOCUMENT: u64 = 16 << 20;
 
 impl<'a> Orphans<'a> {
     /// A look that has not begun.
     pub fn new(ask: Ask<'a>) -> Self {
         Self {
             ask,
-            others: OnceLock::new(),
-            more: RwLock::default(),
-            has_more: AtomicBool::new(false),
+            others: Others::new(ask),
             begun: Mutex::default(),
-            listed: Mutex::default(),
             is_confirmed: AtomicBool::new(false),
             alone: Mutex::default(),
             few: Mutex::default(),
@@ -202,7 +177,7 @@ impl<'a> Orphans<'a> {
     /// What is to be remembered when so many files went; `None` for a look that did not come to its end, which is
     /// none.
     pub fn memory(&self, run: &str, gone: u64) -> Option<Memory> {
-        let (chosen, others) = self.chosen.get().zip(self.others.get())?;
+        let (chosen, others) = self.chosen.get().zip(self.others.first())?;
         let mut left = std::mem::take(&mut *lock(&self.alone));
         // Of some that stayed nobody knows here which, and to remember one that went costs little.
         if gone < chosen.sightings.len() as u64 {
@@ -221,80 +196,6 @@ impl<'a> Orphans<'a> {
     /// The first of what does not say what it belongs to, by their paths below the folder.
     pub fn mute(&self) -> Vec<Vec<u8>> {
         lock(&self.mute).clone()
-    }
-
-    fn listing(&self) -> Listing<'a> {
-        let Ask { pairing, side, others, workers, stop, .. } = self.ask;
-        Listing { pairing, side: side.other(), is_beside: self.ask.is_beside, roots: others, workers, stop }
-    }
-
-    /// Lists all folders of the other side, forwards or backwards.
-    fn list(
-        &self,
-        backwards: bool,
-        each: &mut dyn FnMut(&Root, &Listed) -> Result<(), Untold>,
-    ) -> Result<Listed, Untold> {
-        let begun = Instant::now();
-        let listing = self.listing();
-        let mut all = Listed::default();
-        let mut roots: Vec<&Root> = self.ask.others.iter().collect();
-        if backwards {
-            roots.reverse();
-        }
-        for root in roots {
-            let listed = listing.list(root).map_err(Untold::of)?;
-            each(root, &listed)?;
-            all.add(listed);
-        }
-        *lock(&self.listed) = Some((Instant::now(), begun.elapsed()));
-        Ok(all)
-    }
-
-    fn list_others(&self) -> Result<Others, Untold> {
-        let mut known = Vec::new();
-        let all = self.list(false, &mut |root, listed| {
-            known.push(self.known(root, listed.files)?);
-            Ok(())
-        })?;
-        let is_exact = self.ask.pairing.is_exact() && !all.is_odd;
-        Ok(Others { keys: Hashes::of(all.keys), files: all.files, is_exact, known })
-    }
-
-    /// The other side as it was gathered beside the files.
-    fn gathered_others(&self) -> Result<Others, Untold> {
-        let Ask { pairing, others: roots, .. } = self.ask;
-        let files = self.beside.load(Ordering::Relaxed);
-        let mut known = Vec::new();
-        let mut claimed = Listed::default();
-        for root in roots {
-            known.push(self.known(root, files)?);
-            self.listing().list_claimed_above(root, &mut claimed);
-        }
-        if let Some(flaw) = claimed.first_flaw() {
-            return Err(Untold::of(flaw.to_owned()));
-        }
-        // The survey was the listing.
-        let took = lock(&self.begun).map_or(Duration::ZERO, |begun| begun.elapsed());
-        *lock(&self.listed) = Some((Instant::now(), took));
-        let is_exact = pairing.is_exact() && !self.is_odd.load(Ordering::Relaxed);
-        Ok(Others { keys: Hashes::of(claimed.keys), files, is_exact, known })
-    }
-
-    /// A folder of the other side as it is, if it is what it was.
-    fn known(&self, root: &Root, files: u64) -> Result<Known, Untold> {
-        let Ask { memory, rule, now, .. } = self.ask;
-        let seen = known_of(root, files, now).map_err(Untold::of)?;
-        let unlike = memory.folder(&seen.path).and_then(|before| unlike(before, &seen));
-        match unlike.filter(|_| !rule.is_forced) {
-            Some(why) => Err(Untold { why, guard: Some(Guard::PARTNERS) }),
-            None => Ok(seen),
-        }
-    }
-
-    fn has(&self, key: u64) -> bool {
-        self.others.get().is_some_and(|others| others.keys.has(key))
-            || (self.has_more.load(Ordering::Relaxed)
-                && self.more.read().unwrap_or_else(PoisonError::into_inner).has(key))
     }
 
     /// Looks for what belongs to a file by name, in the folders of the other side one after the other and back:
@@ -336,7 +237,7 @@ impl<'a> Orphans<'a> {
             let path = Path::new(&partner.0);
             let is_anywhere = path.is_absolute() && is_present(path.symlink_metadata())?;
             let below = |root: &Root| what_is_at(root, partner.0.as_bytes()).map_err(|_| Kept::Unread);
-            let mut is_here = is_anywhere || keys.iter().any(|key| self.has(*key));
+            let mut is_here = is_anywhere || keys.iter().any(|key| self.others.has(*key));
             if path.is_relative() {
                 for root in self.ask.others {
                     is_here = is_here || below(root)?.is_some();
@@ -382,62 +283,17 @@ impl<'a> Orphans<'a> {
         sighting.looks() >= observations && !only_reported
     }
 
-    /// What is new in one more listing.
-    fn list_more(&self, backwards: bool) -> Result<bool, Untold> {
-        let listed = Hashes::of(self.list(backwards, &mut |_, _| Ok(()))?.keys);
-        let is_new = listed.iter().any(|key| !self.has(key));
-        if is_new {
-            let mut more = self.more.write().unwrap_or_else(PoisonError::into_inner);
-            *more = more.joined(&listed);
-            self.has_more.store(true, Ordering::Relaxed);
-        }
-        Ok(is_new)
-    }
-
-    /// Lists the other side again until that brings nothing new. What was found by name must have been listed by
-    /// then, or listings are not what is there. Answers whether there was anything new.
-    fn list_until_still(&self) -> Result<bool, Untold> {
-        let Ask { pairing, side, others: roots, .. } = self.ask;
-        let mut listings = 0;
-        while self.list_more(listings % 2 == 0)? {
-            listings += 1;
-            if listings == MOST_LISTINGS {
-                return Err(Untold::of("files come and go faster than they can be listed".to_owned()));
-            }
-        }
-        for (n, path) in lock(&self.late).iter() {
-            let (folder, name) = parent_and_name(path);
-            let mut is_listed = false;
-            pairing.keys(side.other(), folder, name, &mut |key| is_listed = is_listed || self.has(key));
-            if !is_listed && what_is_at(&roots[*n], path).is_ok_and(|kind| kind.is_some()) {
-                let path = printable(&joined(&[roots[*n].path().as_os_str().as_bytes(), path]));
-                return Err(Untold::of(format!(
-                    "{path} is there and was not listed: listings are cut short"
-                )));
-            }
-        }
-        Ok(listings > 0)
-    }
-
     /// Whether something that has come since belongs to a file, which takes a listing from time to time.
     fn has_come(&self, folder: &[u8], name: &[u8]) -> Result<bool, Untold> {
-        let listed = lock(&self.listed);
-        let is_due = listed.is_some_and(|(at, took)| at.elapsed() > (took * PAUSES).max(LEAST_PAUSE));
-        drop(listed);
-        if is_due {
-            self.list_more(false)?;
-        }
-        if !self.has_more.load(Ordering::Relaxed) {
-            return Ok(false);
-        }
+        self.others.keep_up()?;
         let Ask { pairing, side, .. } = self.ask;
         let file = Sighting::file(folder, name);
         let named = lock(&self.named);
         let first = named.partition_point(|(named, _)| *named < file);
         let its = named[first..].iter().take_while(|(named, _)| *named == file);
-        let mut has_come = its.map(|(_, key)| *key).any(|key| self.has(key));
+        let mut has_come = its.map(|(_, key)| *key).any(|key| self.others.has(key));
         drop(named);
-        pairing.keys(side, folder, name, &mut |key| has_come = has_come || self.has(key));
+        pairing.keys(side, folder, name, &mut |key| has_come = has_come || self.others.has(key));
         Ok(has_come)
     }
 }
@@ -452,11 +308,7 @@ impl Ties for Orphans<'_> {
         lock(&self.named).clear();
         *lock(&self.few) = Some(Only::default());
         self.beside.store(0, Ordering::Relaxed);
-        if self.others.get().is_none() && !self.is_beside() {
-            // Nobody else sets it.
-            let _ = self.others.set(self.list_others()?);
-        }
-        Ok(())
+        if self.is_beside() { Ok(()) } else { self.others.list_first() }
     }
 
     fn is_beside(&self) -> bool {
@@ -483,7 +335,8 @@ impl Ties for Orphans<'_> {
         let is_named = matches!((side, &pairing.by), (Side::Metadata, By::Field(_)));
         let is_foreign = || side == Side::Partner && pairing.others_of(side, folder, name).is_empty();
         if !is_named {
-            let mut look = |key| has_other = has_other || beside.binary_search(&key).is_ok() || self.has(key);
+            let mut look =
+                |key| has_other = has_other || beside.binary_search(&key).is_ok() || self.others.has(key);
             pairing.keys(side, folder, name, &mut look);
         }
         if has_other {
@@ -520,8 +373,6 @@ impl Ties for Orphans<'_> {
         let sighting = self.note(place, bytes, look);
         if self.is_due(&sighting) {
             lock(&self.named).extend(named.into_iter().map(|key| (sighting.place(), key)));
-        }
-        if self.is_due(&sighting) {
             let mut few = lock(&self.few);
             if let Some(names) = few.as_mut() {
                 names.push(place, name, look.inode, signs);
@@ -541,10 +392,13 @@ impl Ties for Orphans<'_> {
                 let why = format!("not all of it could be seen: {}: {}", error, error.source);
                 return Err(Untold::of(why));
             }
-            // The survey may be the second one; the first has said the same.
-            let _ = self.others.set(self.gathered_others()?);
+            let took = lock(&self.begun).map_or(Duration::ZERO, |begun| begun.elapsed());
+            let (files, is_odd) = (self.beside.load(Ordering::Relaxed), self.is_odd.load(Ordering::Relaxed));
+            if self.others.gathered(files, is_odd, took)? {
+                return Ok(true);
+            }
         }
-        let Some(others) = self.others.get() else { return Ok(false) };
+        let Some(others) = self.others.first() else { return Ok(false) };
         let orphans = lock(&self.alone).len() as u64;
         if orphans > 0 && others.files == 0 && !self.ask.rule.is_forced {
             let places: Vec<String> = self.ask.others.iter().map(Root::shown).collect();
@@ -558,7 +412,7 @@ impl Ties for Orphans<'_> {
         // A name that leads to a file leads to it where it was when it was listed; elsewhere only listings tell.
         let is_doubtful = (orphans > 0 && !others.is_exact) || !lock(&self.late).is_empty();
         let is_first = !self.is_confirmed.swap(true, Ordering::Relaxed);
-        if is_doubtful && is_first && self.list_until_still()? {
+        if is_doubtful && is_first && self.others.list_until_still(&lock(&self.late))? {
             return Ok(true);
         }
         lock(&self.named).sort_unstable();
@@ -606,118 +460,12 @@ impl Chosen {
     }
 }
 
-/// What metadata names as its partner.
-struct Named(String);
-
-impl Named {
-    /// The name without folders, in the ways in which whoever wrote it may have parted and written it.
-    fn last_parts(&self) -> Vec<Vec<u8>> {
-        let parts = ['/', '\\'].into_iter().filter_map(|separator| self.0.rsplit(separator).next());
-        let mut all: Vec<Vec<u8>> = parts.map(|part| part.as_bytes().to_vec()).collect();
-        for plain in all.clone() {
-            let asked = plain.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(plain.len());
-            all.push(unescaped(&plain[..asked]));
-        }
-        all.retain(|part| !part.is_empty());
-        all.dedup();
-        all
-    }
-
-    /// Whether it can be the name of a file at all.
-    fn is_one(&self) -> bool {
-        let last = self.0.rsplit(['/', '\\']).next().unwrap_or_default();
-        !matches!(last, "" | "." | "..") && last.trim() == last && !last.contains(char::is_control)
-    }
-}
-
-/// With `%2e` and its like as the bytes that they stand for.
-fn unescaped(text: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((&byte, after)) = rest.split_first() {
-        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        let escaped = digits.filter(|_| byte == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        plain.push(escaped.unwrap_or(byte));
-        rest = if escaped.is_some() { &after[2..] } else { after };
-    }
-    plain
-}
-
-/// What metadata names as its partners.
-fn names_in(field: &Field, folder: &Folder, name: &CStr) -> Result<Vec<Named>, NoName> {
-    let (file, look) = folder.open_file(name).map_err(NoName::Unread)?;
-    if look.kind != Kind::File {
-        return Err(NoName::NoJson);
-    }
-    let names: Vec<Named> = field.read(file.take(LONGEST_DOCUMENT))?.into_iter().map(Named).collect();
-    if names.iter().all(Named::is_one) { Ok(names) } else { Err(NoName::NotNamed) }
-}
-
-/// What is at a path below a root.
-fn what_is_at(root: &Root, path: &[u8]) -> io::Result<Option<Kind>> {
-    let Ok(path) = CString::new(path) else { return Ok(None) };
-    match root.top().look(&path) {
-        Ok(look) => Ok(Some(look.kind)),
-        Err(error) if says_nothing_is_there(&error) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 fn is_present<T>(looked: io::Result<T>) -> Result<bool, Kept> {
     match looked {
         Ok(_) => Ok(true),
         Err(error) if says_nothing_is_there(&error) => Ok(false),
         Err(_) => Err(Kept::Unread),
     }
-}
-
-fn says_nothing_is_there(error: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
-    // A path with a NUL is none.
-    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename | InvalidInput)
-}
-
-fn known_of(root: &Root, partners: u64, now: Timestamp) -> Result<Known, String> {
-    let mount = Mount::of(root)
-        .map_err(|error| format!("on which filesystem {} lies cannot be told: {error}", root.shown()))?;
-    Ok(Known {
-        path: root.shown(),
-        partners,
-        at: now.seconds,
-        mounted: shown_path(&mount.point),
-        filesystem: mount.uuid().map(|uuid| uuid.to_string()).unwrap_or_default(),
-        inode: if mount.has_lasting_inodes() { root.top().inode() } else { 0 },
-    })
-}
-
-/// What is not any more as it was in a way that empties folders without anybody having emptied them.
-fn unlike(before: &Known, now: &Known) -> Option<String> {
-    let path = &now.path;
-    if before.mounted != now.mounted {
-        return Some(format!(
-            "{path} lies on what is mounted at {}, and lay on what is mounted at {}",
-            now.mounted, before.mounted
-        ));
-    }
-    let differ = |a: &str, b: &str| !a.is_empty() && !b.is_empty() && a != b;
-    if differ(&before.filesystem, &now.filesystem) {
-        return Some(format!(
-            "{path} lies on another filesystem ({}) than before ({})",
-            now.filesystem, before.filesystem
-        ));
-    }
-    if before.inode != 0 && now.inode != 0 && before.inode != now.inode {
-        return Some(format!("{path} is another folder than at the last clean look"));
-    }
-    let ago = Timestamp::from_seconds(now.at).since(Timestamp::from_seconds(before.at)).roughly();
-    (now.partners == 0 && before.partners > 0).then(|| {
-        let all = if before.partners == 1 {
-            "the one".to_owned()
-        } else {
-            format!("the {}", grouped(before.partners))
-        };
-        format!("{path} holds none of {all} that it held at the last clean look, {ago} before")
-    })
 }
 
 fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {

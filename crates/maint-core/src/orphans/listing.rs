@@ -2,7 +2,7 @@
 
 use super::{
     field::NoName,
-    names_in,
+    named::names_in,
     pairing::{By, Layout, Pairing, Side},
 };
 use crate::{
