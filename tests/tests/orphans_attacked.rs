@@ -424,3 +424,137 @@ fn a_look_that_could_tell_nothing_has_no_number() {
         fs::read_to_string(place.scratch.path().join("metrics/maint-orphan-metadata.prom")).unwrap();
     assert!(!metrics.contains("\nmaint_orphans{") && metrics.contains("refused"), "{metrics}");
 }
+
+#[test]
+fn an_image_claimed_in_a_folder_below_is_there() {
+    // One root for both sides: what is pruned below it has its claims there.
+    let scratch = Scratch::new();
+    let pairs = Tree::at(&scratch.folder("pairs"));
+    for n in 1..4 {
+        for name in [format!("cam1/{n}.json"), format!("cam1/{n}.jpg"), format!("cam2/z{n}.json")] {
+            drop(pairs.clone().file(name, hours(3)));
+        }
+        drop(pairs.clone().file(format!("cam2/z{n}.jpg"), hours(3)));
+    }
+    let section = format!(
+        "[orphans.m]\nmetadata = {:?}\n{JPG}{TWICE}guard.max-share = '100%'\n\
+         [files.cam1]\npath = {:?}\nmatch = ['*.jpg']\nmax-age = '1h'\nguard.max-share = '100%'\n",
+        pairs.root(),
+        pairs.path("cam1")
+    );
+    let config = scratch.config(&section);
+    let strace = ["strace", "-f", "-o", "/dev/null", "-e", "inject=unlinkat:signal=SIGKILL:when=1"];
+    Tool::wrapped("prune-images", &strace).arg("-c").arg(&config).run();
+    assert!(!pairs.has("cam1/1.jpg"), "the images are claimed");
+    for _ in 0..3 {
+        Tool::orphans(&config).exits(0).says("6 has partner");
+    }
+    assert!((1..4).all(|n| pairs.has(format!("cam1/{n}.json"))));
+}
+
+#[test]
+fn an_image_claimed_above_a_link_is_there() {
+    let place = Place::new();
+    place.metadata("a.json");
+    place.image("a.jpg");
+    let data = place.live.root().parent().unwrap().to_owned();
+    let link = place.scratch.path().join("by-link");
+    symlink(place.live.root(), &link).unwrap();
+    let section = format!("partner-in = [{:?}]\n{JPG}{TWICE}", link.join("."));
+    let files =
+        format!("[files.all]\npath = {data:?}\nmatch = ['?.jpg']\nexclude = ['z.jpg']\nmax-age = '1h'\n");
+    let text = fs::read_to_string(place.alone(&section)).unwrap();
+    let config = place.scratch.file("maint.toml", &(text + &files));
+    let strace = ["strace", "-f", "-o", "/dev/null", "-e", "inject=unlinkat:signal=SIGKILL:when=1"];
+    Tool::wrapped("prune-images", &strace).arg("-c").arg(&config).run();
+    assert_eq!(place.live.names(), ["z.jpg"], "the image is claimed");
+    for _ in 0..3 {
+        Tool::orphans(&config).run();
+    }
+    assert!(place.meta.has("a.json"));
+}
+
+#[test]
+fn claims_that_cannot_be_read_keep_everything() {
+    let place = Place::new();
+    place.metadata("a.json");
+    fs::create_dir(place.live.path(".maint")).unwrap();
+    fs::create_dir(place.live.path(".maint/1")).unwrap();
+    for name in ["intent", "a.jpg"] {
+        fs::write(place.live.path(format!(".maint/1/{name}")), "not what it should be").unwrap();
+    }
+    let config = place.with(&(JPG.to_owned() + AT_ONCE));
+    let done = Tool::orphans(&config).run();
+    assert!(done.code == Some(4) && place.meta.has("a.json"), "{}", done.stdout);
+}
+
+#[test]
+fn a_partner_in_the_other_case_is_met_at_the_last_moment() {
+    let place = Place::new();
+    for n in 0..8 {
+        place.metadata(&format!("{n}.json"));
+    }
+    let config = place.with(&format!("{JPG}limit.rate = '2/s'\n{AT_ONCE}"));
+    let mut run = Tool::orphans(&config).start();
+    maint_tests::wait_until("the first to go", || place.meta.names().len() < 8);
+    for n in 0..8 {
+        drop(place.processed.clone().file(format!("{n}.JPG"), 0));
+    }
+    let then = place.meta.names().len();
+    run.wait().unwrap();
+    assert!(place.meta.names().len() + 1 >= then, "{then} when they landed: {:?}", place.meta.names());
+}
+
+#[test]
+fn what_a_field_names_is_met_at_the_last_moment() {
+    // At a path that no listing tells of.
+    let place = Place::new();
+    let outside = place.scratch.folder("outside");
+    for n in 0..8 {
+        let image = outside.join(format!("{n}.jpg"));
+        place.write(&format!("{n}.json"), &format!("{{\"image\": {image:?}}}"));
+    }
+    let config = place.with(&format!("partner-field = 'image'\nlimit.rate = '2/s'\n{AT_ONCE}"));
+    let mut run = Tool::orphans(&config).start();
+    maint_tests::wait_until("the first to go", || place.meta.names().len() < 8);
+    for n in 0..8 {
+        fs::write(outside.join(format!("{n}.jpg")), "").unwrap();
+    }
+    let then = place.meta.names().len();
+    run.wait().unwrap();
+    assert!(place.meta.names().len() + 1 >= then, "{then} when they landed: {:?}", place.meta.names());
+}
+
+#[test]
+fn rules_that_changed_begin_anew() {
+    let place = Place::new();
+    place.metadata("a.json");
+    drop(place.live.clone().file("z.png", 0));
+    Tool::orphans(&place.with(&format!("partner = '{{stem}}.png'\n{TWICE}"))).exits(0).says("1 waiting");
+    let config = place.with(&(JPG.to_owned() + TWICE));
+    Tool::orphans(&config).exits(0).says("1 waiting");
+    Tool::orphans(&config).exits(0).says("removed        1 file");
+}
+
+#[test]
+fn a_folder_emptied_with_leave_stays_rightly_empty() {
+    let place = Place::new();
+    place.metadata("a.json");
+    let config = place.with(&(JPG.to_owned() + AT_ONCE));
+    Tool::orphans(&config).exits(0).says("removed        1 file");
+    for folder in [&place.live, &place.processed] {
+        fs::remove_file(folder.path("z.jpg")).unwrap();
+    }
+    place.metadata("b.json");
+    Tool::orphans(&config).exits(4);
+    Tool::orphans(&config).arg("--force").arg("partners").exits(0).says("removed        1 file");
+    place.metadata("c.json");
+    Tool::orphans(&config).exits(0).says("removed        1 file");
+    // Once something was there again, its absence is new.
+    place.image("d.jpg");
+    Tool::orphans(&config).exits(0);
+    fs::remove_file(place.live.path("d.jpg")).unwrap();
+    place.metadata("e.json");
+    Tool::orphans(&config).exits(4);
+    assert!(place.meta.has("e.json"));
+}

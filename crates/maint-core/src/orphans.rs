@@ -30,9 +30,10 @@ use crate::{
 use field::NoName;
 use hashes::Hashes;
 use memory::Sighting;
-use named::names_in;
+use named::{Named, names_in};
 use others::{Others, says_nothing_is_there, what_is_at};
 use std::{
+    collections::HashMap,
     ffi::CStr,
     io,
     path::Path,
@@ -104,12 +105,16 @@ pub struct Orphans<'a> {
     others: Others<'a>,
     /// When the survey began.
     begun: Mutex<Option<Instant>>,
-    is_confirmed: AtomicBool,
     alone: Mutex<Vec<Sighting>>,
     /// Those of them that may go, by name, as long as they are few.
     few: Mutex<Option<Only>>,
-    /// What those of them that may go name as their partners: file and key.
-    named: Mutex<Vec<(u64, u64)>>,
+    /// By what keys their partners are known: file and key.
+    keys: Mutex<Vec<(u64, u64)>>,
+    /// What those of them that may go name as their partners.
+    named: Mutex<HashMap<u64, Vec<Named>>>,
+    /// Folders of the survey in which other runs have claims.
+    private: Mutex<Vec<Vec<u8>>>,
+    surveys: AtomicU64,
     /// Of the other side what was gathered on the survey itself, and whether any of it is odd.
     beside: AtomicU64,
     is_odd: AtomicBool,
@@ -146,6 +151,9 @@ const MOST_NAMES: usize = 8 << 20;
 const LOOKED_UP: usize = 1000;
 const ONE_IN: usize = 16;
 
+/// Where partners keep coming, what has come is struck out, and not surveyed anew for ever.
+const MOST_SURVEYS: u64 = 3;
+
 /// So many of what says nothing are told.
 const MUTE: usize = 3;
 
@@ -156,10 +164,12 @@ impl<'a> Orphans<'a> {
             ask,
             others: Others::new(ask),
             begun: Mutex::default(),
-            is_confirmed: AtomicBool::new(false),
             alone: Mutex::default(),
             few: Mutex::default(),
+            keys: Mutex::default(),
             named: Mutex::default(),
+            private: Mutex::default(),
+            surveys: AtomicU64::new(0),
             beside: AtomicU64::new(0),
             is_odd: AtomicBool::new(false),
             late: Mutex::default(),
@@ -176,14 +186,14 @@ impl<'a> Orphans<'a> {
 
     /// What is to be remembered when so many files went; `None` for a look that did not come to its end, which is
     /// none.
-    pub fn memory(&self, run: &str, gone: u64) -> Option<Memory> {
+    pub fn memory(&self, run: &str, rules: &str, gone: u64) -> Option<Memory> {
         let (chosen, others) = self.chosen.get().zip(self.others.first())?;
         let mut left = std::mem::take(&mut *lock(&self.alone));
         // Of some that stayed nobody knows here which, and to remember one that went costs little.
         if gone < chosen.sightings.len() as u64 {
             left.extend_from_slice(&chosen.sightings);
         }
-        Some(Memory::new(run.to_owned(), others.known.clone(), left))
+        Some(Memory::new(run.to_owned(), rules.to_owned(), others.known.clone(), left))
     }
 
     /// Each of them, in order.
@@ -200,9 +210,8 @@ impl<'a> Orphans<'a> {
 
     /// Looks for what belongs to a file by name, in the folders of the other side one after the other and back:
     /// what moves from one to another meanwhile is met on the way back.
-    fn find_other(&self, folder: &[u8], name: &[u8]) -> Found {
-        let Ask { pairing, side, others: roots, .. } = self.ask;
-        let names = pairing.others_of(side, folder, name);
+    fn find_other(&self, folder: &[u8], names: &[Vec<u8>]) -> Found {
+        let Ask { pairing, others: roots, .. } = self.ask;
         let back = (0..roots.len().saturating_sub(1)).rev();
         for n in (0..roots.len()).chain(back) {
             let paths = names.iter().flat_map(|other| pairing::paths(pairing.layout, folder, other));
@@ -217,9 +226,9 @@ impl<'a> Orphans<'a> {
         Found::Nowhere
     }
 
-    /// Whether what metadata names is there; if not, the keys of what it names.
-    fn find_named(&self, field: &Field, folder: &Folder, name: &CStr) -> Result<Result<(), Vec<u64>>, Kept> {
-        let named = names_in(field, folder, name).map_err(|why| {
+    /// What metadata names.
+    fn read_names(&self, field: &Field, folder: &Folder, name: &CStr) -> Result<Vec<Named>, Kept> {
+        names_in(field, folder, name).map_err(|why| {
             let mut mute = lock(&self.mute);
             if mute.len() < MUTE {
                 mute.push(joined(&[folder.path(), name.to_bytes()]));
@@ -229,25 +238,34 @@ impl<'a> Orphans<'a> {
                 NoName::NoJson => Kept::NoJson,
                 NoName::NotNamed => Kept::NamesNoPartner,
             }
-        })?;
-        let mut keys = Vec::new();
+        })
+    }
+
+    fn keys_of_named(&self, named: &[Named]) -> Vec<u64> {
+        let parts = named.iter().flat_map(Named::last_parts);
+        parts.map(|part| self.ask.pairing.key_of_whole(&part)).collect()
+    }
+
+    /// Whether any of what was named is there: as it was listed, at the path that was named, or by its name where
+    /// it might lie.
+    fn find_named(&self, folder: &[u8], named: &[Named]) -> Result<bool, Kept> {
+        if self.keys_of_named(named).into_iter().any(|key| self.others.has(key)) {
+            return Ok(true);
+        }
         for partner in named {
-            let parts = partner.last_parts();
-            keys.extend(parts.iter().map(|part| self.ask.pairing.key_of_whole(part)));
             let path = Path::new(&partner.0);
-            let is_anywhere = path.is_absolute() && is_present(path.symlink_metadata())?;
-            let below = |root: &Root| what_is_at(root, partner.0.as_bytes()).map_err(|_| Kept::Unread);
-            let mut is_here = is_anywhere || keys.iter().any(|key| self.others.has(*key));
-            if path.is_relative() {
-                for root in self.ask.others {
-                    is_here = is_here || below(root)?.is_some();
-                }
+            if path.is_absolute() && is_present(path.symlink_metadata())? {
+                return Ok(true);
             }
-            if is_here {
-                return Ok(Ok(()));
+            let mut names = partner.last_parts();
+            names.extend(path.is_relative().then(|| partner.0.clone().into_bytes()));
+            match self.find_other(folder, &names) {
+                Found::Nowhere => {}
+                Found::At(..) => return Ok(true),
+                Found::CannotTell => return Err(Kept::Unread),
             }
         }
-        Ok(Err(keys))
+        Ok(false)
     }
 
     fn note(&self, folder: &[u8], name: &[u8], look: &Look) -> Sighting {
@@ -261,7 +279,7 @@ impl<'a> Orphans<'a> {
                 size: look.size,
                 age: now.since(look.modified),
                 known: sighting.since(now),
-                looks: sighting.looks(),
+                looks: memory.looks_at(file, Sighting::stamp(look)),
                 is_due: self.is_due(&sighting),
             });
         }
@@ -283,18 +301,20 @@ impl<'a> Orphans<'a> {
         sighting.looks() >= observations && !only_reported
     }
 
-    /// Whether something that has come since belongs to a file, which takes a listing from time to time.
-    fn has_come(&self, folder: &[u8], name: &[u8]) -> Result<bool, Untold> {
-        self.others.keep_up()?;
-        let Ask { pairing, side, .. } = self.ask;
-        let file = Sighting::file(folder, name);
-        let named = lock(&self.named);
-        let first = named.partition_point(|(named, _)| *named < file);
-        let its = named[first..].iter().take_while(|(named, _)| *named == file);
-        let mut has_come = its.map(|(_, key)| *key).any(|key| self.others.has(key));
-        drop(named);
-        pairing.keys(side, folder, name, &mut |key| has_come = has_come || self.others.has(key));
-        Ok(has_come)
+    /// Whether anything by which the partner of a file is known is there by now.
+    fn has_partner(&self, file: u64) -> bool {
+        let keys = lock(&self.keys);
+        let first = keys.partition_point(|(known, _)| *known < file);
+        keys[first..].iter().take_while(|(known, _)| *known == file).any(|(_, key)| self.others.has(*key))
+    }
+
+    /// Strikes out whatever has its partner after all; answers whether anything had.
+    fn strike(&self) -> bool {
+        lock(&self.keys).sort_unstable();
+        let mut alone = lock(&self.alone);
+        let before = alone.len();
+        alone.retain(|sighting| !self.has_partner(sighting.place()));
+        alone.len() < before
     }
 }
 
@@ -305,7 +325,9 @@ impl Ties for Orphans<'_> {
         lock(&self.told).clear();
         lock(&self.late).clear();
         lock(&self.mute).clear();
+        lock(&self.keys).clear();
         lock(&self.named).clear();
+        lock(&self.private).clear();
         *lock(&self.few) = Some(Only::default());
         self.beside.store(0, Ordering::Relaxed);
         if self.is_beside() { Ok(()) } else { self.others.list_first() }
@@ -322,6 +344,12 @@ impl Ties for Orphans<'_> {
         }
         if pairing.keys(side.other(), folder, name, &mut |key| keys.push(key)) {
             self.is_odd.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn private(&self, folder: &[u8]) {
+        if !folder.is_empty() {
+            lock(&self.private).push(folder.to_vec());
         }
     }
 
@@ -352,12 +380,12 @@ impl Ties for Orphans<'_> {
         let (place, bytes) = (folder.path(), name.to_bytes());
         let mut named = Vec::new();
         if let (Side::Metadata, By::Field(field)) = (side, &pairing.by) {
-            match self.find_named(field, folder, name)? {
-                Ok(()) => return Err(Kept::HasPartner),
-                Err(keys) => named = keys,
+            named = self.read_names(field, folder, name)?;
+            if self.find_named(place, &named)? {
+                return Err(Kept::HasPartner);
             }
         } else if self.looks_up() {
-            match self.find_other(place, bytes) {
+            match self.find_other(place, &pairing.others_of(side, place, bytes)) {
                 Found::Nowhere => {}
                 Found::CannotTell => return Err(Kept::Unread),
                 Found::At(n, path, kind) => {
@@ -371,8 +399,16 @@ impl Ties for Orphans<'_> {
             }
         }
         let sighting = self.note(place, bytes, look);
+        let file = sighting.place();
+        if !self.is_beside() {
+            let mut keys = lock(&self.keys);
+            keys.extend(self.keys_of_named(&named).into_iter().map(|key| (file, key)));
+            pairing.keys(side, place, bytes, &mut |key| keys.push((file, key)));
+        }
         if self.is_due(&sighting) {
-            lock(&self.named).extend(named.into_iter().map(|key| (sighting.place(), key)));
+            if !named.is_empty() {
+                lock(&self.named).insert(file, named);
+            }
             let mut few = lock(&self.few);
             if let Some(names) = few.as_mut() {
                 names.push(place, name, look.inode, signs);
@@ -394,13 +430,15 @@ impl Ties for Orphans<'_> {
             }
             let took = lock(&self.begun).map_or(Duration::ZERO, |begun| begun.elapsed());
             let (files, is_odd) = (self.beside.load(Ordering::Relaxed), self.is_odd.load(Ordering::Relaxed));
-            if self.others.gathered(files, is_odd, took)? {
+            if self.others.gathered(files, is_odd, &lock(&self.private), took)? {
                 return Ok(true);
             }
         }
+        let surveys = self.surveys.fetch_add(1, Ordering::Relaxed);
         let Some(others) = self.others.first() else { return Ok(false) };
         let orphans = lock(&self.alone).len() as u64;
-        if orphans > 0 && others.files == 0 && !self.ask.rule.is_forced {
+        let is_right = others.known.iter().all(|known| known.is_rightly_empty);
+        if orphans > 0 && others.files == 0 && !is_right {
             let places: Vec<String> = self.ask.others.iter().map(Root::shown).collect();
             let why = format!(
                 "nothing that {} could belong to lies in {}: that may be, or it is not what should be there",
@@ -409,13 +447,15 @@ impl Ties for Orphans<'_> {
             );
             return Err(Untold { why, guard: Some(Guard::PARTNERS) });
         }
-        // A name that leads to a file leads to it where it was when it was listed; elsewhere only listings tell.
+        // Beside, a name leads to its one place. Elsewhere files move, and only listings after the survey tell.
         let is_doubtful = (orphans > 0 && !others.is_exact) || !lock(&self.late).is_empty();
-        let is_first = !self.is_confirmed.swap(true, Ordering::Relaxed);
-        if is_doubtful && is_first && self.others.list_until_still(&lock(&self.late))? {
-            return Ok(true);
+        if is_doubtful && (surveys == 0 || !self.is_beside()) {
+            let is_more = self.others.list_until_still(&lock(&self.late))?;
+            let is_struck = if self.is_beside() { is_more } else { self.strike() };
+            if is_struck && surveys < MOST_SURVEYS {
+                return Ok(true);
+            }
         }
-        lock(&self.named).sort_unstable();
         // Nobody else sets it.
         let due = lock(&self.alone).extract_if(.., |sighting| self.is_due(sighting)).collect();
         let _ = self.chosen.set(Chosen::of(due, lock(&self.few).take()));
@@ -436,12 +476,26 @@ impl Ties for Orphans<'_> {
     }
 
     fn holds(&self, folder: &[u8], name: &[u8]) -> Option<Kept> {
-        match self.find_other(folder, name) {
-            Found::Nowhere => match self.has_come(folder, name) {
-                Ok(false) => None,
-                Ok(true) => Some(Kept::HasPartner),
-                Err(_) => Some(Kept::Unread),
-            },
+        let Ask { pairing, side, .. } = self.ask;
+        let file = Sighting::file(folder, name);
+        if self.others.keep_up().is_err() {
+            return Some(Kept::Unread);
+        }
+        let mut has_come = self.has_partner(file);
+        pairing.keys(side, folder, name, &mut |key| has_come = has_come || self.others.has(key));
+        if has_come {
+            return Some(Kept::HasPartner);
+        }
+        if let Some(named) = lock(&self.named).get(&file) {
+            return match self.find_named(folder, named) {
+                Ok(is_there) => is_there.then_some(Kept::HasPartner),
+                Err(why) => Some(why),
+            };
+        }
+        let mut names = pairing.others_of(side, folder, name);
+        names.extend(Pairing::in_other_cases(&names));
+        match self.find_other(folder, &names) {
+            Found::Nowhere => None,
             Found::At(..) => Some(Kept::HasPartner),
             Found::CannotTell => Some(Kept::Unread),
         }

@@ -54,6 +54,8 @@ pub trait Ties: Sync {
     fn is_beside(&self) -> bool;
     /// What a name of the survey says of the other side, where it lies beside.
     fn gather(&self, folder: &[u8], name: &[u8], keys: &mut Vec<u64>);
+    /// A folder that is surveyed holds a private one.
+    fn private(&self, folder: &[u8]);
     /// A whole folder has said so much of the other side.
     fn gathered(&self, keys: u64);
     /// Why the name alone is enough to keep a file, in the survey; `beside` is what was gathered of its folder.

@@ -14,7 +14,7 @@ use maint_core::{
     time::Timestamp,
     units::{Span, real},
 };
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -333,14 +333,19 @@ impl History {
         db.pragma_update(None, "foreign_keys", true).map_err(failed)?;
         // Fewer fsyncs on a memory card; a power cut may cost the last run's entry, not the file.
         db.pragma_update(None, "synchronous", "NORMAL").map_err(failed)?;
-        let version: u32 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
-        if version > NEWEST {
-            return Err(HistoryError::TooNew(shown_path(path), version));
+        let version = |db: &Connection| db.query_row("PRAGMA user_version", [], |row| row.get::<_, u32>(0));
+        let found = version(&db).map_err(failed)?;
+        if found > NEWEST {
+            return Err(HistoryError::TooNew(shown_path(path), found));
         }
-        for (to, migration) in (1..).zip(MIGRATIONS).filter(|(to, _)| *to > version) {
-            let step = db.transaction().map_err(failed)?;
-            step.execute_batch(migration).map_err(failed)?;
-            step.pragma_update(None, "user_version", to).map_err(failed)?;
+        if found < NEWEST {
+            // Another run may be at it: the version counts once nobody else can write.
+            let step = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+            let found = version(&step).map_err(failed)?;
+            for (to, migration) in (1..).zip(MIGRATIONS).filter(|(to, _)| *to > found) {
+                step.execute_batch(migration).map_err(failed)?;
+                step.pragma_update(None, "user_version", to).map_err(failed)?;
+            }
             step.commit().map_err(failed)?;
         }
         Ok(Self { db })
@@ -348,7 +353,7 @@ impl History {
 
     /// Adds runs and what is remembered of sections, and forgets the oldest.
     fn insert(&mut self, entries: &[Entry], memories: &Memories) -> rusqlite::Result<()> {
-        let step = self.db.transaction()?;
+        let step = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for entry in entries {
             // After a kill between this and what waited being cleared it is here already.
             let known = "SELECT count(*) FROM runs WHERE run = ? AND started = ?";

@@ -1,6 +1,9 @@
 //! Getting space back: orphans go after one look, on the volumes that have reached their marks.
 
-use crate::{args::OrphanArgs, look};
+use crate::{
+    args::OrphanArgs,
+    look::{self, Look},
+};
 use maint_core::{emergency::Need, fs::Root, section::OrphansSection};
 use maint_run::{
     Run, UsageError,
@@ -30,14 +33,15 @@ pub(crate) fn run(
     let mut has_place = vec![false; marked.len()];
     let willing = sections.iter().filter(|section| section.value.emergency);
     for section in willing {
+        let mut looks: Vec<Look> = Vec::new();
         for folder in look::folders(&section.value) {
             if signals::asked_to_stop() {
                 break;
             }
             // What has no root says so itself, and what lies where a volume should be is refused there.
             let Ok(root) = Root::to_look_without_link(&folder.path) else {
-                let done = look::look(run, args, section, &folder, ONE_LOOK, &[]).finish(run);
-                run.record(done);
+                let look = look::look(run, args, section, &folder, ONE_LOOK, &looks);
+                looks.push(look);
                 continue;
             };
             let volume = match volumes::of_root(&mut marked, until, dry_run, &root) {
@@ -56,10 +60,13 @@ pub(crate) fn run(
             if marked[volume].has_no_room() {
                 run.audit().hold_back();
             }
-            let mut done = look::look(run, args, section, &folder, ONE_LOOK, &[]).finish(run);
-            done.partial = true;
+            let mut look = look::look(run, args, section, &folder, ONE_LOOK, &looks);
+            look.done.partial = true;
             run.audit().write_held_back();
-            marked[volume].rescue.rungs.push(rung(&done));
+            marked[volume].rescue.rungs.push(rung(&look.done));
+            looks.push(look);
+        }
+        for done in look::settle(run, looks) {
             run.record(done);
         }
     }

@@ -32,6 +32,17 @@ pub(crate) fn everyday(run: &Run, args: &OrphanArgs, section: &Named<OrphansSect
             looks.push(look);
         }
     }
+    settle(run, looks)
+}
+
+/// What came of one folder.
+pub(crate) struct Look {
+    pub(crate) done: Target,
+    memory: Option<Memory>,
+}
+
+/// Ends the looks at the folders of a section, and remembers them.
+pub(crate) fn settle(run: &Run, mut looks: Vec<Look>) -> Vec<Target> {
     // What a later look let go is no reason for the next one to find a folder empty.
     for n in 0..looks.len() {
         let (before, after) = looks.split_at_mut(n + 1);
@@ -44,20 +55,13 @@ pub(crate) fn everyday(run: &Run, args: &OrphanArgs, section: &Named<OrphansSect
     looks.into_iter().map(|look| look.finish(run)).collect()
 }
 
-/// What came of one folder.
-pub(crate) struct Look {
-    done: Target,
-    memory: Option<Memory>,
-}
-
 impl Look {
-    /// Remembers it, if it was one.
-    pub(crate) fn finish(self, run: &Run) -> Target {
+    fn finish(self, run: &Run) -> Target {
         let Self { done, memory } = self;
         if let Some(memory) = memory.filter(|_| !done.dry_run) {
             // Should the memory not be written, this tells the next run that it is not the last one.
             let marked = run.runtime_folder().and_then(|folder| {
-                replace_file(&folder.join(mark_of(&done.name)), run.name().as_bytes(), 0o640)
+                replace_file(&folder.join(mark_of(&done.name)), memory.run().as_bytes(), 0o640)
             });
             if let Err(error) = marked {
                 log::info!("{}: no mark of this look in the runtime folder: {error}", done.name);
@@ -66,6 +70,15 @@ impl Look {
         }
         done
     }
+}
+
+/// The name of this run, and since when the machine runs: its runtime folder lasts as long.
+fn this_run(run: &Run) -> String {
+    format!("{} {}", run.name(), boot())
+}
+
+fn boot() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
 /// The file that tells which run looked last.
@@ -114,7 +127,8 @@ pub(crate) fn look(
             return Look { done: refused, memory: None };
         }
     };
-    let mut memory = recall(run, &target.name);
+    let rules = fingerprint(&format!("{:?} {:?} {:?}", value.pairing(), value.places(), folder.side));
+    let mut memory = recall(run, &target.name, &rules);
     for look in earlier {
         memory.let_go(&look.done.place, look.done.gone());
     }
@@ -143,7 +157,10 @@ pub(crate) fn look(
         done.knows_orphans = true;
     }
     done.orphans = orphans.told();
-    let memory = orphans.memory(run.name(), done.gone());
+    let seen = orphans.memory(&this_run(run), &rules, done.gone());
+    // A look that was none is not remembered, but what went before it through ourselves is.
+    let has_let_go = earlier.iter().any(|look| look.done.gone() > 0);
+    let memory = seen.or_else(|| has_let_go.then(|| memory.clone()));
     note_kept(&mut done, &orphans, &folder.path);
     Look { done, memory }
 }
@@ -183,14 +200,19 @@ fn open_others(run: &Run, section: &OrphansSection, side: Side) -> Result<Vec<Ro
         .collect()
 }
 
-fn recall(run: &Run, name: &str) -> Memory {
+fn recall(run: &Run, name: &str, rules: &str) -> Memory {
     let Some(bytes) = run.recall(name) else { return Memory::default() };
     let mut memory = Memory::of_bytes(&bytes).unwrap_or_else(|| {
         log::warn!("{name}: what was remembered is damaged: every look begins anew");
         Memory::default()
     });
-    let last = run.runtime_folder().and_then(|folder| std::fs::read_to_string(folder.join(mark_of(name))));
-    if last.is_ok_and(|last| last != memory.run()) {
+    let mark = run.runtime_folder().and_then(|folder| std::fs::read_to_string(folder.join(mark_of(name))));
+    // Since the machine started there is a mark of each look; before, there was one.
+    let is_last = mark.map_or_else(|_| !memory.run().ends_with(&boot()), |mark| mark == memory.run());
+    if memory.rules() != rules {
+        log::info!("{name}: what belongs together has changed: every look begins anew");
+        memory.begin_anew();
+    } else if !is_last {
         log::warn!("{name}: the last look is not remembered: every look begins anew");
         memory.begin_anew();
     }

@@ -45,6 +45,7 @@ use std::{
         fd::{AsFd as _, BorrowedFd, OwnedFd},
         unix::fs::{FileExt as _, MetadataExt as _},
     },
+    path::Path,
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -151,21 +152,33 @@ impl Claims {
     }
 
     /// Where files were that anybody has claimed below a folder and not let go of yet: folder below it, and name.
-    /// All of a batch of which anything is claimed.
-    pub fn held_below(folder: &Folder) -> io::Result<Vec<(Vec<u8>, CString)>> {
+    /// All of a batch of which anything is claimed. Of what waits for a person nobody knows the folder any more.
+    pub fn held_below(folder: &Path) -> io::Result<Vec<(Option<Vec<u8>>, CString)>> {
         let open = |at: BorrowedFd<'_>, name: &CStr| quietly(|flags| openat(at, name, flags, Mode::empty()));
-        let private = match open(folder.handle(), &private_name()) {
-            Ok(private) => private,
-            Err(error) => {
-                let nothing = [Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP].map(|errno| errno as i32);
-                let is_none = error.raw_os_error().is_some_and(|errno| nothing.contains(&errno));
-                return if is_none { Ok(Vec::new()) } else { Err(error) };
-            }
-        };
+        let private =
+            match quietly(|flags| nix::fcntl::open(&folder.join(PRIVATE_FOLDER), flags, Mode::empty())) {
+                Ok(private) => private,
+                Err(error) => {
+                    let nothing = [Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP].map(|errno| errno as i32);
+                    let is_none = error.raw_os_error().is_some_and(|errno| nothing.contains(&errno));
+                    return if is_none { Ok(Vec::new()) } else { Err(error) };
+                }
+            };
         let mut held = Vec::new();
         let hands = names_in(private.as_fd())?;
+        if hands.iter().any(|name| name.as_c_str() == FOUND) {
+            for kept in names_in(open(private.as_fd(), FOUND)?.as_fd())? {
+                let name = kept.to_bytes().splitn(2, |b| *b == b'-').nth(1).unwrap_or_default();
+                held.push((None, CString::new(name)?));
+            }
+        }
         for name in hands.iter().filter(|name| name.to_bytes().iter().all(u8::is_ascii_digit)) {
-            let hand = open(private.as_fd(), name)?;
+            let hand = match open(private.as_fd(), name) {
+                Ok(hand) => hand,
+                // Its run has ended meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
             let mut tries = 0;
             while names_in(hand.as_fd())?.iter().any(|name| name.as_c_str() != INTENT) {
                 let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
@@ -173,7 +186,7 @@ impl Claims {
                 let intent = File::from(openat(&hand, INTENT, flags, Mode::empty())?);
                 intent.take(LONGEST_INTENT).read_to_end(&mut text)?;
                 if let Some((folder, names)) = parse_intent(&text) {
-                    held.extend(names.into_iter().map(|name| (folder.clone(), name)));
+                    held.extend(names.into_iter().map(|name| (Some(folder.clone()), name)));
                     break;
                 }
                 // It is being written just now, or is none.

@@ -16,7 +16,7 @@ use std::{
     ffi::{CString, OsString},
     io,
     os::{
-        fd::{AsFd as _, OwnedFd},
+        fd::{AsFd as _, AsRawFd as _, OwnedFd},
         unix::ffi::{OsStrExt as _, OsStringExt as _},
     },
     path::{Component, Path, PathBuf},
@@ -196,6 +196,11 @@ impl Root {
     /// The path it was opened by.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The path by which the kernel knows it: without links.
+    pub fn real_path(&self) -> io::Result<PathBuf> {
+        std::fs::read_link(format!("/proc/self/fd/{}", self.top.handle().as_raw_fd()))
     }
 
     /// The path, safe to print.

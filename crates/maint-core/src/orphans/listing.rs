@@ -42,6 +42,8 @@ pub(super) struct Listed {
     /// What kept it from being seen whole.
     flaws: Vec<String>,
     errors: Errors,
+    /// Folders in it that other runs have claims in.
+    private: Vec<Vec<u8>>,
     /// A folder that went away meanwhile.
     vanished: Option<Vec<u8>>,
 }
@@ -75,12 +77,13 @@ impl Listing<'_> {
         let lister = Lister { what: self, root };
         let walk = Walk { root, stop: self.stop, interrupted: self.stop, only: None };
         let hands = walk.run(&lister, (0..self.workers.get()).map(|_| Listed::default()).collect());
-        let mut claimed = Listed::default();
-        self.list_claimed_above(root, &mut claimed);
-        let all = hands.into_iter().fold(claimed, |mut all, hand| {
+        let mut all = hands.into_iter().fold(Listed::default(), |mut all, hand| {
             all.add(hand);
             all
         });
+        // Afterwards: what was claimed while it was listed is met here, or where it went to by the next listing.
+        let private = std::mem::take(&mut all.private);
+        self.list_claimed(root, &private, &mut all);
         if (self.stop)() {
             return Err(format!("{} was not listed to its end", root.shown()));
         }
@@ -100,32 +103,41 @@ impl Listing<'_> {
 
 impl Listing<'_> {
     /// What another tool has claimed lies under no name for a moment, or after a kill until the next run: it is
-    /// there all the same. Folders above may be pruned as a whole.
-    pub(super) fn list_claimed_above(&self, root: &Root, hand: &mut Listed) {
-        for above in root.path().ancestors().skip(1) {
-            let Ok(folder) = Root::to_look(above) else { continue };
-            let below = root.path().strip_prefix(above).map(|path| path.as_os_str().as_bytes().to_vec());
-            let below = below.unwrap_or_default();
-            self.list_claimed(folder.top(), hand, |folder| {
-                let rest = folder.strip_prefix(below.as_slice())?;
-                rest.strip_prefix(b"/").or_else(|| rest.is_empty().then_some(rest))
-            });
+    /// there all the same. Folders above may be pruned as a whole, and so may those below, at these paths.
+    pub(super) fn list_claimed(&self, root: &Root, below: &[Vec<u8>], hand: &mut Listed) {
+        let real = match root.real_path() {
+            Ok(real) => real,
+            Err(error) => {
+                return hand.flaw(format!("where {} really lies cannot be told: {error}", root.shown()));
+            }
+        };
+        let inside = below.iter().map(|folder| real.join(OsStr::from_bytes(folder)));
+        for place in real.ancestors().map(Path::to_owned).chain(inside) {
+            match Claims::held_below(&place) {
+                Ok(held) => {
+                    for (folder, name) in held {
+                        self.add_claimed(hand, &real, &place, folder.as_deref(), name.to_bytes());
+                    }
+                }
+                Err(error) => hand.flaw(format!(
+                    "files that another run has claimed cannot be told ({}: {error})",
+                    shown_path(&place.join(PRIVATE_FOLDER))
+                )),
+            }
         }
     }
 
-    /// The keys of what is claimed in a folder; `within` tells the path below the root, if it is there.
-    fn list_claimed(&self, at: &Folder, hand: &mut Listed, within: impl Fn(&[u8]) -> Option<&[u8]>) {
-        match Claims::held_below(at) {
-            Ok(held) => {
-                for (folder, name) in &held {
-                    if let Some(folder) = within(folder) {
-                        self.add_keys(hand, folder, name.to_bytes());
-                    }
-                }
+    /// One that was claimed at `place` goes by its folder below the root; where that is forgotten, by its name.
+    fn add_claimed(&self, hand: &mut Listed, real: &Path, place: &Path, folder: Option<&[u8]>, name: &[u8]) {
+        let Some(folder) = folder else {
+            if self.pairing.layout == Layout::Any {
+                self.add_keys(hand, b"", name);
             }
-            Err(error) => hand.flaw(format!(
-                "files that another run has claimed cannot be told ({PRIVATE_FOLDER} in or above it: {error})"
-            )),
+            return;
+        };
+        let was_in = place.join(OsStr::from_bytes(folder));
+        if let Ok(folder) = was_in.strip_prefix(real) {
+            self.add_keys(hand, folder.as_os_str().as_bytes(), name);
         }
     }
 
@@ -166,6 +178,7 @@ impl Listed {
         self.files += other.files;
         self.is_odd |= other.is_odd;
         self.flaws.extend(other.flaws);
+        self.private.extend(other.private);
         self.errors.merge(other.errors);
         self.vanished = self.vanished.take().or(other.vanished);
     }
@@ -239,15 +252,8 @@ impl Visitor for Lister<'_> {
     }
 
     fn private(&self, hand: &mut Listed, folder: &Folder) {
-        let at = folder.path();
-        let held = Claims::held_below(folder).map(|held| {
-            for (below, name) in held {
-                self.what.add_keys(hand, &joined(&[at, &below]), name.to_bytes());
-            }
-        });
-        if let Err(error) = held {
-            let path = shown_path(&self.path_of(at, PRIVATE_FOLDER.as_bytes()));
-            hand.flaw(format!("files that another run has claimed cannot be told ({path}: {error})"));
+        if !folder.path().is_empty() {
+            hand.private.push(folder.path().to_vec());
         }
     }
 

@@ -36,6 +36,9 @@ pub struct Known {
     /// Which folder of it, where such numbers last; else 0.
     #[serde(default)]
     pub inode: u64,
+    /// That it is empty is right: we emptied it, or somebody said so.
+    #[serde(default)]
+    pub is_rightly_empty: bool,
 }
 
 /// What is remembered of one section.
@@ -43,6 +46,8 @@ pub struct Known {
 pub struct Memory {
     /// The run that looked.
     run: String,
+    /// A fingerprint of what it looked for.
+    rules: String,
     folders: Vec<Known>,
     /// In order.
     sightings: Vec<Sighting>,
@@ -112,15 +117,20 @@ impl Sighting {
 
 impl Memory {
     /// What is known of these folders and orphans now.
-    pub fn new(run: String, folders: Vec<Known>, mut sightings: Vec<Sighting>) -> Self {
+    pub fn new(run: String, rules: String, folders: Vec<Known>, mut sightings: Vec<Sighting>) -> Self {
         sightings.sort_unstable();
         sightings.dedup_by_key(|sighting| sighting.file);
-        Self { run, folders, sightings }
+        Self { run, rules, folders, sightings }
     }
 
     /// The run that looked.
     pub fn run(&self) -> &str {
         &self.run
+    }
+
+    /// A fingerprint of what it looked for.
+    pub fn rules(&self) -> &str {
+        &self.rules
     }
 
     /// A later look was not remembered: what was seen before it proves nothing any more.
@@ -132,12 +142,18 @@ impl Memory {
     pub fn let_go(&mut self, path: &str, partners: u64) {
         for known in self.folders.iter_mut().filter(|known| known.path == path) {
             known.partners = known.partners.saturating_sub(partners);
+            known.is_rightly_empty = known.partners == 0;
         }
     }
 
     /// A folder as it was.
     pub fn folder(&self, path: &str) -> Option<&Known> {
         self.folders.iter().find(|known| known.path == path)
+    }
+
+    /// How often a file has been counted so far.
+    pub(super) fn looks_at(&self, file: u64, stamp: u64) -> u32 {
+        self.of(file).filter(|sighting| sighting.stamp == stamp).map_or(0, |sighting| sighting.looks)
     }
 
     pub(super) fn of(&self, file: u64) -> Option<&Sighting> {
@@ -147,7 +163,7 @@ impl Memory {
 
     /// As bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let folders = serde_json::to_vec(&(&self.run, &self.folders)).unwrap_or_default();
+        let folders = serde_json::to_vec(&(&self.run, &self.rules, &self.folders)).unwrap_or_default();
         let mut bytes = Vec::with_capacity(16 + folders.len() + RECORD * self.sightings.len());
         bytes.extend_from_slice(MARK);
         bytes.extend_from_slice(&(folders.len() as u64).to_le_bytes());
@@ -167,7 +183,7 @@ impl Memory {
         let rest = bytes.strip_prefix(MARK)?;
         let (length, rest) = rest.split_first_chunk::<8>()?;
         let (folders, records) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
-        let (run, folders) = serde_json::from_slice(folders).ok()?;
+        let (run, rules, folders) = serde_json::from_slice(folders).ok()?;
         if records.len() % RECORD != 0 {
             return None;
         }
@@ -187,7 +203,7 @@ impl Memory {
                 })
             })
             .collect();
-        Some(Self::new(run, folders, sightings?))
+        Some(Self::new(run, rules, folders, sightings?))
     }
 }
 
@@ -245,8 +261,9 @@ mod tests {
                 mounted: "/mnt".to_owned(),
                 filesystem: String::new(),
                 inode: 7,
+                is_rightly_empty: true,
             };
-            let memory = Memory::new("a run".to_owned(), vec![known], sightings);
+            let memory = Memory::new("a run".to_owned(), "rules".to_owned(), vec![known], sightings);
             let bytes = memory.to_bytes();
             prop_assert_eq!(Memory::of_bytes(&bytes), Some(memory));
             prop_assert_eq!(Memory::of_bytes(&bytes[..bytes.len() - 1]), None);

@@ -82,15 +82,21 @@ impl<'a> Others<'a> {
             known.push(self.known(root, listed.files)?);
             Ok(())
         })?;
-        let is_exact = self.ask.pairing.is_exact() && !all.is_odd;
-        // Nobody else sets it.
-        let _ = self.first.set(First { keys: Hashes::of(all.keys), files: all.files, is_exact, known });
+        // Nobody else sets it. From folder to folder files move, and only listings tell.
+        let first = First { keys: Hashes::of(all.keys), files: all.files, is_exact: false, known };
+        let _ = self.first.set(first);
         Ok(())
     }
 
     /// Takes over what a survey that took so long gathered beside the files. Answers whether anything is known of
     /// it that the survey did not know.
-    pub(super) fn gathered(&self, files: u64, is_odd: bool, took: Duration) -> Result<bool, Untold> {
+    pub(super) fn gathered(
+        &self,
+        files: u64,
+        is_odd: bool,
+        private: &[Vec<u8>],
+        took: Duration,
+    ) -> Result<bool, Untold> {
         if self.first.get().is_some() {
             return Ok(false);
         }
@@ -98,7 +104,7 @@ impl<'a> Others<'a> {
         let mut claimed = Listed::default();
         for root in self.ask.others {
             known.push(self.known(root, files)?);
-            self.listing().list_claimed_above(root, &mut claimed);
+            self.listing().list_claimed(root, private, &mut claimed);
         }
         if let Some(flaw) = claimed.first_flaw() {
             return Err(Untold::of(flaw.to_owned()));
@@ -149,10 +155,11 @@ impl<'a> Others<'a> {
         let Ask { memory, rule, now, .. } = self.ask;
         let seen = known_of(root, files, now).map_err(Untold::of)?;
         let unlike = memory.folder(&seen.path).and_then(|before| unlike(before, &seen));
-        match unlike.filter(|_| !rule.is_forced) {
-            Some(why) => Err(Untold { why, guard: Some(Guard::PARTNERS) }),
-            None => Ok(seen),
+        if let Some(why) = unlike.filter(|_| !rule.is_forced) {
+            return Err(Untold { why, guard: Some(Guard::PARTNERS) });
         }
+        let was_right = memory.folder(&seen.path).is_some_and(|before| before.is_rightly_empty);
+        Ok(Known { is_rightly_empty: files == 0 && (rule.is_forced || was_right), ..seen })
     }
 
     /// What is new in one more listing.
@@ -232,6 +239,7 @@ fn known_of(root: &Root, partners: u64, now: Timestamp) -> Result<Known, String>
         mounted: shown_path(&mount.point),
         filesystem: mount.uuid().map(|uuid| uuid.to_string()).unwrap_or_default(),
         inode: if mount.has_lasting_inodes() { root.top().inode() } else { 0 },
+        is_rightly_empty: false,
     })
 }
 

@@ -234,10 +234,21 @@ impl Pairing {
         }
     }
 
-    /// Whether what belongs to a name of metadata is in its own folder there, under a name exactly as written.
+    /// Whether what belongs to a name can only be called exactly as that says.
     pub(super) fn is_exact(&self) -> bool {
-        let is_written = matches!(self.by, By::Names(_)) && !self.ignore_case && !self.normalize;
-        is_written && self.layout == Layout::Same
+        matches!(self.by, By::Names(_)) && !self.ignore_case && !self.normalize
+    }
+
+    /// The same names with their extensions in upper and in lower case, where that makes others.
+    pub(super) fn in_other_cases(names: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let of = |name: &Vec<u8>, change: fn(&[u8]) -> Vec<u8>| {
+            let (stem, extension) = name.split_at(stem(name).len());
+            [stem, &change(extension)].concat()
+        };
+        let all = names
+            .iter()
+            .flat_map(|name| [of(name, <[u8]>::to_ascii_lowercase), of(name, <[u8]>::to_ascii_uppercase)]);
+        all.filter(|name| !names.contains(name)).collect()
     }
 
     /// Whether a pattern says how the metadata of any partner would be called.

@@ -402,7 +402,9 @@ impl Visitor for Actor<'_> {
 impl Actor<'_> {
     fn may_hold_signs(&self, block: Block<'_>) -> bool {
         let at_once = matches!(&self.what.act, Act::Remove { leave: Leave::Delete, .. });
-        block.may_hold_signs() || !at_once
+        // What is not listed anew may have got one since the survey.
+        let is_listed = self.what.scope.ties.and_then(Ties::only).is_none();
+        block.may_hold_signs() || !at_once || !is_listed
     }
 
     /// Why all of these go, if what they belong to lets them.

@@ -206,6 +206,12 @@ impl<W: Work> Visitor for Looker<'_, W> {
         self.scope.spare.is_lock_file(name)
     }
 
+    fn private(&self, _: &mut Self::Hand, folder: &Folder) {
+        if let Some(ties) = self.ties_beside() {
+            ties.private(folder.path());
+        }
+    }
+
     fn gathers(&self) -> bool {
         self.ties_beside().is_some()
     }
