@@ -1,9 +1,10 @@
 //! Whatever is wrong with what was asked for: exit 3, a place, what would be right, and nothing touched.
 
-use maint_tests::{Picture, Scratch, Tool, Tree, days};
+use maint_tests::{Done, Picture, Scratch, Tool, Tree, days};
 use std::{
     fs,
     os::unix::fs::{PermissionsExt as _, chown},
+    path::Path,
 };
 
 /// A section's text in which the second line is wrong, the column of the fault, and the words to expect.
@@ -86,6 +87,23 @@ const KEYS: [(&str, usize, &str); 64] = [
     ("max-age = '1d", 1, "invalid"),
 ];
 
+/// It said where and what, and nothing else.
+fn assert_blames(done: &Done, fault: &str, place: &str, says: &str) {
+    assert_eq!(done.stdout, "", "{fault}");
+    assert!(done.stderr.contains(place), "{fault}: no {place} in\n{}", done.stderr);
+    assert!(done.stderr.contains(says), "{fault}: no \"{says}\" in\n{}", done.stderr);
+}
+
+/// The column of a fault in a section, in whichever of its lines; with 0 the line of its heading.
+fn place_of(config: &Path, heading: &str, column: usize) -> String {
+    if column > 0 {
+        return format!(":{column}: [{heading}]: ");
+    }
+    let text = fs::read_to_string(config).unwrap();
+    let line = text.lines().position(|line| line == format!("[{heading}]")).unwrap() + 1;
+    format!("maint.toml:{line}:")
+}
+
 #[test]
 fn every_key() {
     let scratch = Scratch::new();
@@ -103,7 +121,6 @@ fn every_key() {
         let done = Tool::prune(&config).env("EMPTY_ONE", "").exits(3);
         // Where a string is not closed the parser points at its end.
         let place = format!("{}:{line}:", config.display());
-        assert!(done.stderr.contains(&place), "{fault}: no {place} in\n{}", done.stderr);
         if says != "invalid" {
             assert!(
                 done.stderr.contains(&format!("{place}{column}: ")),
@@ -112,8 +129,7 @@ fn every_key() {
             );
         }
         let says = if says == "no part .., or" { "no .." } else { says };
-        assert!(done.stderr.contains(says), "{fault}: no \"{says}\" in\n{}", done.stderr);
-        assert_eq!(done.stdout, "");
+        assert_blames(&done, fault, &place, says);
         Tool::prune(&config).env("EMPTY_ONE", "").arg("--check-config").exits(3);
         Tool::prune(&config).env("EMPTY_ONE", "").arg("--cron").exits(3).warns(says);
     }
@@ -160,11 +176,8 @@ fn every_key_of_a_command() {
         let command = format!("command = ['touch', {ran:?}]\n");
         let rest = if fault.starts_with("command") { "" } else { command.as_str() };
         let config = scratch.file("c.toml", &format!("[reclaim.a]\n{fault}\n{rest}"));
-        let done = Tool::reclaim(&config).exits(3);
         let place = format!("{}:2:{column}: ", config.display());
-        assert!(done.stderr.contains(&place), "{fault}: no {place} in\n{}", done.stderr);
-        assert!(done.stderr.contains(says), "{fault}: no \"{says}\" in\n{}", done.stderr);
-        assert_eq!(done.stdout, "");
+        assert_blames(&Tool::reclaim(&config).exits(3), fault, &place, says);
         for words in ["--check-config", "--cron", "--emergency"] {
             Tool::reclaim(&config).arg(words).exits(3).warns(says);
         }
@@ -252,18 +265,9 @@ fn every_key_of_what_is_checked() {
     for (heading, fault, column, says) in CHECKED {
         let path = if heading.starts_with("check") || fault.contains("path") { "" } else { "path = '/'\n" };
         let config = scratch.config(&format!("[{heading}]\n{fault}\n{path}"));
-        let text = fs::read_to_string(&config).unwrap();
-        let heading_at = text.lines().position(|line| line == format!("[{heading}]")).unwrap() + 1;
-        let place = match column {
-            0 => format!("maint.toml:{heading_at}:"),
-            // The fault of two lines is in the first of them, or in the second.
-            column => format!(":{column}: [{heading}]: "),
-        };
+        let place = place_of(&config, heading, column);
         for words in ["", "--check-config", "--cron", "--format nagios", "--below 5%"] {
-            let done = Tool::check(&config).args(words).exits(3);
-            assert_eq!(done.stdout, "", "{fault}");
-            assert!(done.stderr.contains(&place), "{fault}: no {place} in\n{}", done.stderr);
-            assert!(done.stderr.contains(says), "{fault}: no \"{says}\" in\n{}", done.stderr);
+            assert_blames(&Tool::check(&config).args(words).exits(3), fault, &place, says);
         }
         assert!(!scratch.path().join("state").exists() && !scratch.path().join("run").exists(), "{fault}");
     }
@@ -311,18 +315,9 @@ fn every_key_of_orphans() {
     for (fault, column, says) in ALONE {
         let path = if fault.contains("metadata =") { "" } else { "metadata = '/srv/m'\n" };
         let config = scratch.config(&format!("[orphans.a]\n{fault}\n{path}"));
-        let text = fs::read_to_string(&config).unwrap();
-        let heading = text.lines().position(|line| line == "[orphans.a]").unwrap() + 1;
-        let place =
-            if column == 0 { format!("maint.toml:{heading}:") } else { format!(":{column}: [orphans.a]: ") };
+        let place = place_of(&config, "orphans.a", column);
         for words in ["", "--check-config", "--cron", "--emergency"] {
-            let done = Tool::orphans(&config).args(words).exits(3);
-            assert!(
-                done.stdout.is_empty() && done.stderr.contains(&place),
-                "{fault}: {place}: {}",
-                done.stderr
-            );
-            assert!(done.stderr.contains(says), "{fault}: no \"{says}\" in\n{}", done.stderr);
+            assert_blames(&Tool::orphans(&config).args(words).exits(3), fault, &place, says);
         }
         assert!(!scratch.path().join("state").exists() && !scratch.path().join("run").exists(), "{fault}");
     }
