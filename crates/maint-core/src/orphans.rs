@@ -131,6 +131,8 @@ struct Chosen {
     files: Hashes,
     sightings: Vec<Sighting>,
     few: Option<Only>,
+    keys: Vec<(u64, u64)>,
+    named: HashMap<u64, Vec<Named>>,
 }
 
 /// Whether something is where it should be.
@@ -301,19 +303,19 @@ impl<'a> Orphans<'a> {
         sighting.looks() >= observations && !only_reported
     }
 
-    /// Whether anything by which the partner of a file is known is there by now.
-    fn has_partner(&self, file: u64) -> bool {
-        let keys = lock(&self.keys);
+    /// Whether anything by which the partner of a file is known is there by now; the keys are in order.
+    fn has_any_of(&self, keys: &[(u64, u64)], file: u64) -> bool {
         let first = keys.partition_point(|(known, _)| *known < file);
         keys[first..].iter().take_while(|(known, _)| *known == file).any(|(_, key)| self.others.has(*key))
     }
 
     /// Strikes out whatever has its partner after all; answers whether anything had.
     fn strike(&self) -> bool {
-        lock(&self.keys).sort_unstable();
+        let mut keys = lock(&self.keys);
+        keys.sort_unstable();
         let mut alone = lock(&self.alone);
         let before = alone.len();
-        alone.retain(|sighting| !self.has_partner(sighting.place()));
+        alone.retain(|sighting| !self.has_any_of(&keys, sighting.place()));
         alone.len() < before
     }
 }
@@ -457,8 +459,16 @@ impl Ties for Orphans<'_> {
             }
         }
         // Nobody else sets it.
-        let due = lock(&self.alone).extract_if(.., |sighting| self.is_due(sighting)).collect();
-        let _ = self.chosen.set(Chosen::of(due, lock(&self.few).take()));
+        let mut sightings: Vec<Sighting> =
+            lock(&self.alone).extract_if(.., |sighting| self.is_due(sighting)).collect();
+        sightings.sort_unstable();
+        let _ = self.chosen.set(Chosen {
+            files: Hashes::of(sightings.iter().map(Sighting::place).collect()),
+            sightings,
+            few: lock(&self.few).take(),
+            keys: std::mem::take(&mut lock(&self.keys)),
+            named: std::mem::take(&mut lock(&self.named)),
+        });
         Ok(false)
     }
 
@@ -478,15 +488,17 @@ impl Ties for Orphans<'_> {
     fn holds(&self, folder: &[u8], name: &[u8]) -> Option<Kept> {
         let Ask { pairing, side, .. } = self.ask;
         let file = Sighting::file(folder, name);
-        if self.others.keep_up().is_err() {
+        let Some(chosen) = self.chosen.get().filter(|_| self.others.keep_up().is_ok()) else {
             return Some(Kept::Unread);
+        };
+        let mut has_come = self.has_any_of(&chosen.keys, file);
+        if self.is_beside() {
+            pairing.keys(side, folder, name, &mut |key| has_come = has_come || self.others.has(key));
         }
-        let mut has_come = self.has_partner(file);
-        pairing.keys(side, folder, name, &mut |key| has_come = has_come || self.others.has(key));
         if has_come {
             return Some(Kept::HasPartner);
         }
-        if let Some(named) = lock(&self.named).get(&file) {
+        if let Some(named) = chosen.named.get(&file) {
             return match self.find_named(folder, named) {
                 Ok(is_there) => is_there.then_some(Kept::HasPartner),
                 Err(why) => Some(why),
@@ -503,11 +515,6 @@ impl Ties for Orphans<'_> {
 }
 
 impl Chosen {
-    fn of(mut sightings: Vec<Sighting>, few: Option<Only>) -> Self {
-        sightings.sort_unstable();
-        Self { files: Hashes::of(sightings.iter().map(Sighting::place).collect()), sightings, few }
-    }
-
     fn of_file(&self, file: u64) -> Option<&Sighting> {
         let at = self.sightings.binary_search_by_key(&file, Sighting::place).ok()?;
         self.sightings.get(at)

@@ -127,12 +127,12 @@ pub(crate) fn look(
             return Look { done: refused, memory: None };
         }
     };
-    let rules = fingerprint(&format!("{:?} {:?} {:?}", value.pairing(), value.places(), folder.side));
+    let pairing = value.pairing();
+    let rules = fingerprint(&format!("{pairing:?} {:?} {:?}", value.places(), folder.side));
     let mut memory = recall(run, &target.name, &rules);
     for look in earlier {
         memory.let_go(&look.done.place, look.done.gone());
     }
-    let pairing = value.pairing();
     let orphans = Orphans::new(Ask {
         pairing: &pairing,
         side: folder.side,
