@@ -5,7 +5,7 @@ use maint_core::{
     text::{printable, shown_path},
 };
 use maint_run::{
-    command::{self, Performed},
+    command::{self, Performed, Spawn},
     config::Named,
     exit::Status,
     report::{Check, Ended},
@@ -21,7 +21,7 @@ pub(crate) fn check(plugin: &Named<PluginSection>) -> Check {
         Err(why) => return unknown(why.to_string()).with_next(words),
     };
     let shown = shown_path(&program);
-    match command::perform(&program, &value.command, value.timeout, || None) {
+    match command::perform(&Spawn::new(&program, &value.command), value.timeout, || None) {
         Err(error) => unknown(format!("{shown} could not be started: {error}")),
         Ok(Performed { ended: Ended::Exited(code), tail, .. }) => {
             let status = match code {

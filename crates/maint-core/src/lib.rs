@@ -25,6 +25,7 @@ pub mod plan;
 pub mod prune;
 pub mod retention;
 pub mod saved;
+pub mod sealed;
 pub mod section;
 pub mod select;
 pub mod spare;

@@ -12,6 +12,7 @@ use crate::{
     entry::{Look, Subject},
     prune::Doomed,
     retention::{Condemned, Kept, Verdict},
+    text::hex,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,6 @@ use sha2::{Digest as _, Sha256};
 use std::{
     collections::{HashMap, HashSet},
     ffi::CStr,
-    fmt::Write as _,
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -142,14 +142,6 @@ pub const SCHEMA: &str = "maint.plan/1";
 /// A fingerprint of anything that can be written down.
 pub fn fingerprint(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The text of a plan under way.

@@ -75,6 +75,15 @@ pub fn joined(parts: &[&[u8]]) -> Vec<u8> {
     parts.iter().copied().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(&b'/')
 }
 
+/// Bytes as the digits that checksums are written in.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 /// `1 file`, `2 files`.
 pub fn count(n: u64, noun: &str) -> String {
     format!("{} {}", grouped(n), if n == 1 { noun.to_owned() } else { plural(noun) })

@@ -98,6 +98,13 @@ enum Event<'a> {
         files: u64,
         freed: u64,
     },
+    BackupRemoved {
+        path: String,
+        time: String,
+        verified: &'a str,
+        freed: u64,
+        reason: &'a str,
+    },
     CommandBegins {
         command: &'a [String],
         user: String,
@@ -176,6 +183,21 @@ impl Audit {
     ) -> impl Ledger + 'a {
         let destination = destination.map(|path| path.as_os_str().as_bytes()).unwrap_or_default();
         TargetLedger { audit: self, target, root: root.as_os_str().as_bytes(), destination }
+    }
+
+    /// Notes that a backup goes: before it goes, so that nothing goes that cannot be accounted for.
+    pub fn backup_goes(
+        &self,
+        target: &str,
+        path: &Path,
+        made: Timestamp,
+        verified: &str,
+        freed: u64,
+    ) -> Result<(), LedgerError> {
+        let (path, time) = (shown_path(path), clock::rfc3339(made));
+        let line = self
+            .line(target, Event::BackupRemoved { path, time, verified, freed, reason: "no rule keeps it" });
+        self.write(&line, &line)
     }
 
     /// Notes that a section's command is about to be run.

@@ -140,6 +140,23 @@ impl Run {
         &self.options.names
     }
 
+    /// Takes the first of the names away if it is one of these words: it says what is to be done.
+    pub fn command(&mut self, words: &[&'static str]) -> Option<&'static str> {
+        let word = words.iter().find(|word| self.options.names.first().is_some_and(|name| name == *word))?;
+        self.options.names.remove(0);
+        Some(word)
+    }
+
+    /// Takes the names away: they are no names of sections.
+    pub fn take_names(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.options.names)
+    }
+
+    /// The format that was asked for.
+    pub fn format(&self) -> Format {
+        self.options.format()
+    }
+
     /// The record of removals.
     pub fn audit(&self) -> &Audit {
         &self.audit

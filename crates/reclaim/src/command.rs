@@ -12,7 +12,7 @@ use maint_core::{
 };
 use maint_run::{
     Run,
-    command::{self, NoProgram, Performed, Process, Tail},
+    command::{self, NoProgram, Performed, Process, Spawn, Tail},
     config::Named,
     exit::Status,
     report::{Counter, Ended, Failure, Ran, Target, Work},
@@ -84,8 +84,8 @@ fn carry_out(
         return Vec::new();
     }
     let begun = Instant::now();
-    let performed =
-        command::perform(program, &section.value.command, section.value.timeout, || spaces.out_of_room());
+    let spawn = Spawn::new(program, &section.value.command);
+    let performed = command::perform(&spawn, section.value.timeout, || spaces.out_of_room());
     let seconds = begun.elapsed().as_secs_f64();
     let changes = spaces.after();
     let Performed { ended, tail, left } = performed.unwrap_or_else(|error| Performed {

@@ -10,6 +10,7 @@
 
 mod ballast;
 mod claim;
+mod depot;
 mod folder;
 mod held;
 mod lock;
@@ -18,6 +19,7 @@ mod names;
 mod remove;
 mod replace;
 mod root;
+mod scratch;
 mod shelf;
 mod transfer;
 mod usage;
@@ -25,6 +27,7 @@ mod walk;
 
 pub use ballast::Ballast;
 pub use claim::{ClaimHand, Claimed, Claims, Finished, Gone, Grip, Place, Spares, Then};
+pub use depot::{Depot, StaysError, Unfinished, replace_durably};
 pub use folder::{Folder, PRIVATE_FOLDER};
 pub use held::{HeldOpen, HeldOpenError, Holder, Locked};
 pub use lock::{Lock, LockError, Warrant, lock_file};
@@ -33,6 +36,7 @@ pub(crate) use remove::remove_if_empty;
 pub use remove::{Taken, remove_empty_folder, remove_unclaimed};
 pub use replace::replace_file;
 pub use root::{Borders, Root, RootError};
+pub use scratch::ScratchFolder;
 pub use shelf::ArchivePlace;
 pub use transfer::{Arriving, Destination, Original, StageError, Staged};
 pub(crate) use transfer::{attributes, have_same_content};

@@ -20,8 +20,8 @@ pub(super) fn adopt_orphans() {
     }
 }
 
-/// All that run below this process.
-pub(super) fn below_us() -> Vec<Process> {
+/// All that run below this process, but for these and what runs below them.
+pub(super) fn below_us(but: &[Process]) -> Vec<Process> {
     let mut children: HashMap<i32, Vec<Process>> = HashMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let is_process = entry.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit);
@@ -33,7 +33,8 @@ pub(super) fn below_us() -> Vec<Process> {
     let mut found = Vec::new();
     let mut parents = vec![Pid::this().as_raw()];
     while let Some(parent) = parents.pop() {
-        for process in children.remove(&parent).unwrap_or_default() {
+        let mine = children.remove(&parent).unwrap_or_default();
+        for process in mine.into_iter().filter(|process| but.iter().all(|other| other.pid != process.pid)) {
             parents.push(process.pid.as_raw());
             found.push(process);
         }

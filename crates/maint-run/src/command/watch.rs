@@ -47,15 +47,15 @@ impl Watch {
         let mut asked = begun;
         while !self.has_ended() {
             if signals::asked_to_stop() {
-                return self.stop("because this run was asked to end");
+                return self.stop(Signal::SIGTERM, "because this run was asked to end");
             }
             if begun.elapsed() >= Duration::from_secs(timeout.seconds()) {
-                return self.stop(&format!("because it took longer than {timeout}"));
+                return self.stop(Signal::SIGTERM, &format!("because it took longer than {timeout}"));
             }
             if asked.elapsed() >= BETWEEN_ALARMS {
                 asked = Instant::now();
                 if let Some(why) = alarm() {
-                    return self.stop(&why);
+                    return self.stop(Signal::SIGTERM, &why);
                 }
             }
             std::thread::sleep(STEP);
@@ -71,20 +71,18 @@ impl Watch {
 
     /// What it left running.
     pub(super) fn left_behind(&self) -> Vec<Process> {
-        let mut left = below_us();
-        left.retain(|process| !self.others.iter().any(|other| other.pid == process.pid));
-        left
+        below_us(&self.others)
     }
 
     /// Whether it has ended. It is not buried yet: until then nobody else gets its number.
-    fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         !matches!(waitid(Id::Pid(self.group), look), Ok(WaitStatus::StillAlive) | Err(Errno::EINTR))
     }
 
     /// Ends it and all that it started.
-    fn stop(&mut self, why: &str) -> Ended {
-        self.send(Signal::SIGTERM);
+    pub(super) fn stop(&mut self, first: Signal, why: &str) -> Ended {
+        self.send(first);
         // Who has been halted hears nothing before he goes on.
         self.send(Signal::SIGCONT);
         let mut how = "";
@@ -100,7 +98,7 @@ impl Watch {
         Ended::Stopped(format!("{why}{how}"))
     }
 
-    fn send(&self, signal: Signal) {
+    pub(super) fn send(&self, signal: Signal) {
         // Its group at once; who has left it, one by one. Some are gone by now.
         let _ = killpg(self.group, signal);
         for process in self.left_behind() {

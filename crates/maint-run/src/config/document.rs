@@ -344,10 +344,14 @@ impl Table {
         }
     }
 
-    /// Where a key of this table stands.
+    /// Where a key of this table stands; with dots it stands in a table below.
     fn key(&self, key: &str) -> Option<Range<usize>> {
-        let table = self.value.get_ref().as_table()?;
-        table.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value.span())
+        let mut at = &self.value;
+        for word in key.split('.') {
+            let table = at.get_ref().as_table()?;
+            at = table.iter().find(|(name, _)| name.get_ref() == word).map(|(_, value)| value)?;
+        }
+        Some(at.span())
     }
 }
 
@@ -390,12 +394,37 @@ impl SourceFile {
         let _ = write!(
             text,
             "\n  {line} | {}\n  {gutter} | {}{}",
-            shown.replace(|c: char| c.is_control(), " "),
+            without_secrets(shown).replace(|c: char| c.is_control(), " "),
             " ".repeat(column - 1),
             "^".repeat(marks)
         );
         text
     }
+}
+
+/// A line of a configuration as it may be shown, as long as it was: passwords in URLs are covered, and so are
+/// values of keys that are called so.
+fn without_secrets(line: &str) -> String {
+    let covered = |text: &str| "*".repeat(text.chars().count());
+    let (key, value) = line.split_once('=').unwrap_or((line, ""));
+    let word = key.trim().to_ascii_lowercase();
+    if ["password", "passwd", "secret", "token"].iter().any(|secret| word.ends_with(secret)) {
+        return format!("{key}={}", covered(value));
+    }
+    let mut shown = String::new();
+    let mut rest = line;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        shown += before;
+        let end = after.find(['/', '"', '\'', ' ']).unwrap_or(after.len());
+        let (authority, beyond) = after.split_at(end);
+        match authority.rsplit_once('@').and_then(|(who, place)| Some((who.split_once(':')?, place))) {
+            Some(((user, password), place)) => shown += &[user, ":", &covered(password), "@", place].concat(),
+            None => shown += authority,
+        }
+        rest = beyond;
+    }
+    shown + rest
 }
 
 /// `conf.d/*.toml` beside the file, in name order.
@@ -425,6 +454,18 @@ fn drop_ins(config: &Path) -> Result<Vec<PathBuf>, Faults> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_secret_is_shown() {
+        for (line, shown) in [
+            ("url = \"postgres://u:p@ss@h/d\" # x", "url = \"postgres://u:****@h/d\" # x"),
+            ("password = \"hunter2\"", "password =**********"),
+            ("password-file = \"/etc/x\"", "password-file = \"/etc/x\""),
+            ("url = 'postgres://u@h/d'", "url = 'postgres://u@h/d'"),
+        ] {
+            assert_eq!(without_secrets(line), shown);
+        }
+    }
 
     #[test]
     fn a_fault_points_at_the_column() {

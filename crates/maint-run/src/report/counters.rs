@@ -33,12 +33,28 @@ pub enum Counter {
     CommandsRun,
     /// Files without what they belong to.
     Orphans,
+    /// Bytes of a backup's files.
+    BackupBytes,
+    /// Bytes of the database it is of.
+    DatabaseBytes,
+    /// Rows in it.
+    BackupRows,
+    /// When the newest backup was made.
+    BackupTime,
+    /// When the newest of which a restore is proved was made.
+    BackupProvenTime,
+    /// Backups that are there.
+    BackupsKept,
+    /// Backups of which is proved what was asked for.
+    BackupsProven,
+    /// Backups removed.
+    BackupsRemoved,
     /// What failed.
     Errors,
 }
 
 /// Counter, word, help. Metrics are named `maint_WORD`.
-pub const COUNTERS: [(Counter, &str, &str); 16] = [
+pub const COUNTERS: [(Counter, &str, &str); 24] = [
     (Counter::FilesScanned, "files_scanned", "Files that the patterns of the target matched."),
     (Counter::FilesSelected, "files_selected", "Files that the policy let go."),
     (Counter::FilesDeleted, "files_deleted", "Files removed."),
@@ -58,8 +74,32 @@ pub const COUNTERS: [(Counter, &str, &str); 16] = [
         "orphans",
         "Files found without what they belong to, those that may not go yet among them.",
     ),
+    (Counter::BackupBytes, "backup_bytes", "Bytes of the files of the last backup."),
+    (Counter::DatabaseBytes, "backup_source_bytes", "Bytes of the database that was backed up."),
+    (Counter::BackupRows, "backup_rows", "Rows in all tables of the last backup."),
+    (Counter::BackupTime, "backup_timestamp_seconds", "When the newest backup was made."),
+    (
+        Counter::BackupProvenTime,
+        "backup_proven_timestamp_seconds",
+        "When the newest backup was made of which is proved what the section asks for.",
+    ),
+    (Counter::BackupsKept, "backups", "Backups that are there."),
+    (Counter::BackupsProven, "backups_proven", "Backups of which is proved what the section asks for."),
+    (Counter::BackupsRemoved, "backups_removed", "Backups removed because no rule keeps them."),
     (Counter::Errors, "errors", "Operations that failed."),
 ];
+
+impl Counter {
+    /// Whether it is about backups, and about nothing else.
+    pub(super) fn is_of_backups(self) -> bool {
+        (Self::BackupBytes as usize..=Self::BackupsRemoved as usize).contains(&(self as usize))
+    }
+
+    /// Whether it is a moment, of which there is no sum.
+    pub(super) fn is_moment(self) -> bool {
+        matches!(self, Self::BackupTime | Self::BackupProvenTime)
+    }
+}
 
 #[cfg(test)]
 mod tests {

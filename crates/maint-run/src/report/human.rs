@@ -1,6 +1,6 @@
 //! The report for a person, at 3 a.m.: verb, count, bytes, place, reason.
 
-use super::{Check, Counter, Leaves, Means, Ran, Report, Rescue, Target, Work, need_in_words};
+use super::{BackedUp, Check, Counter, Leaves, Means, Ran, Report, Rescue, Target, Work, need_in_words};
 use crate::{clock, exit::Status};
 use maint_core::{
     orphans::Orphan,
@@ -105,8 +105,10 @@ fn render_target(text: &mut String, target: &Target) {
     let n = |counter| target.counts.get(counter);
     let bytes = |counter| ByteSize::from_bytes(n(counter)).to_string();
     let files = |counter| count(n(counter), "file");
-    if let Work::Command(ran) = &target.work {
-        render_command(&mut row, target, ran.as_ref());
+    match &target.work {
+        Work::Files => {}
+        Work::Command(ran) => render_command(&mut row, target, ran.as_ref()),
+        Work::Backup(backup) => render_backup(&mut row, target, backup),
     }
     if looked(target) {
         row("found", format!("{}{}", files(Counter::FilesScanned), in_brackets(&target.by_pattern)));
@@ -203,6 +205,42 @@ fn render_command(row: &mut impl FnMut(&str, String), target: &Target, ran: Opti
     }
 }
 
+fn render_backup(row: &mut impl FnMut(&str, String), target: &Target, backup: &BackedUp) {
+    let n = |counter| target.counts.get(counter);
+    if let Some(id) = &backup.id {
+        let (bytes, of) =
+            (ByteSize::from_bytes(backup.bytes), ByteSize::from_bytes(n(Counter::DatabaseBytes)));
+        let rows = count(n(Counter::BackupRows), "row");
+        row("backup", format!("{id}: {bytes} of {of}, {rows}"));
+        row("proved", backup.verified.to_owned());
+    }
+    if !backup.steps.is_empty() {
+        let steps: Vec<String> =
+            backup.steps.iter().map(|(step, seconds)| format!("{step} {seconds:.1} s")).collect();
+        row("took", steps.join(", "));
+    }
+    for found in &backup.found {
+        row("found", found.clone());
+    }
+    if n(Counter::BackupsKept) > 0 {
+        row(
+            "there",
+            format!(
+                "{}, {} proved",
+                count(n(Counter::BackupsKept), "backup"),
+                grouped(n(Counter::BackupsProven))
+            ),
+        );
+    }
+    for (id, why) in &backup.kept {
+        row("stays", format!("{id}: {why}"));
+    }
+    let label = if target.dry_run { "would go" } else { "removed" };
+    for id in &backup.removed {
+        row(label, id.clone());
+    }
+}
+
 fn storage_in_words((before, after): (f64, f64), dry_run: bool) -> String {
     let will = if dry_run { "would be" } else { "now" };
     format!("{before:.1}% used, {will} {after:.1}%")
@@ -243,10 +281,14 @@ fn summary(report: &Report) -> String {
         _ => "removed, moved or archived",
     };
     let is_command = |target: &Target| matches!(target.work, Work::Command(_));
+    let is_backup = |target: &Target| matches!(target.work, Work::Backup(_));
     let clause = |dry: bool| {
         let mut targets = report.targets.iter().filter(|target| target.dry_run == dry);
-        if targets.all(is_command) {
+        if targets.clone().all(is_command) {
             return commands_in_words(report, dry);
+        }
+        if targets.all(is_backup) {
+            return backups_in_words(report, dry);
         }
         let (files, bytes, verb) = if dry {
             let remaining = total(Counter::Remaining, dry);
@@ -280,4 +322,26 @@ fn commands_in_words(report: &Report, dry: bool) -> String {
     let run = count(report.total(Counter::CommandsRun), "command");
     let freed = ByteSize::from_bytes(report.total(Counter::BytesFreed));
     format!("{run} run, {freed} freed")
+}
+
+/// A report of backups says how many were made, and what is proved.
+fn backups_in_words(report: &Report, dry: bool) -> String {
+    let backups = report.targets.iter().filter(|target| target.dry_run == dry).filter_map(|target| {
+        match &target.work {
+            Work::Backup(backup) => Some(backup),
+            Work::Files | Work::Command(_) => None,
+        }
+    });
+    let (mut made, mut bytes, mut restored, mut removed) = (0, 0, 0, 0);
+    for backup in backups {
+        made += u64::from(backup.id.is_some());
+        restored += u64::from(backup.verified == "restore");
+        bytes += backup.bytes;
+        removed += backup.removed.len() as u64;
+    }
+    if dry {
+        return format!("{} would be removed", count(removed, "backup"));
+    }
+    let size = ByteSize::from_bytes(bytes);
+    format!("{}, {size}, {restored} proved by restoring, {removed} removed", count(made, "backup"))
 }

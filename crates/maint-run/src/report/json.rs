@@ -1,6 +1,6 @@
 //! The report for programs: `maint.report/1`. These structs are the promise; the values inside may change.
 
-use super::{COUNTERS, Check, Ended, Ran, Report, Rescue, Rung, Target, Work};
+use super::{BackedUp, COUNTERS, Check, Ended, Ran, Report, Rescue, Rung, Target, Work};
 use crate::clock;
 use maint_core::{fs::Inodes, orphans::Orphan, text::printable, units::Span};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
@@ -39,18 +39,38 @@ struct WireTarget<'a> {
     dry_run: bool,
     #[serde(flatten)]
     counts: WireCounts<'a>,
+    #[serde(flatten)]
+    files: Option<WireFiles<'a>>,
+    storage_before_percent: Option<f64>,
+    storage_after_percent: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<WireCommand<'a>>,
+    #[serde(flatten)]
+    backup: Option<WireBackup<'a>>,
+    #[serde(rename = "orphans_found", skip_serializing_if = "Vec::is_empty")]
+    told: Vec<WireOrphan>,
+    notes: &'a [String],
+}
+
+/// What is told of files alone.
+#[derive(Serialize)]
+struct WireFiles<'a> {
     files_kept: Pairs<'a, &'static str>,
     reasons: Pairs<'a, String>,
     by_pattern: Pairs<'a, String>,
     oldest_time: Option<String>,
     newest_time: Option<String>,
-    storage_before_percent: Option<f64>,
-    storage_after_percent: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    command: Option<WireCommand<'a>>,
-    #[serde(rename = "orphans_found", skip_serializing_if = "Vec::is_empty")]
-    told: Vec<WireOrphan>,
-    notes: &'a [String],
+}
+
+/// What is told of backups alone.
+#[derive(Serialize)]
+struct WireBackup<'a> {
+    id: Option<&'a str>,
+    bytes: u64,
+    verified: &'static str,
+    steps: Steps<'a>,
+    removed: &'a [String],
+    found: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -130,6 +150,7 @@ struct WireError<'a> {
 struct WireCounts<'a>(&'a Target);
 struct Totals<'a>(&'a Report);
 struct Pairs<'a, K>(&'a [(K, u64)]);
+struct Steps<'a>(&'a [(&'static str, f64)]);
 
 pub(crate) fn render(report: &Report) -> String {
     let is_check = report.tool.starts_with("check-");
@@ -170,20 +191,39 @@ impl<'a> WireTarget<'a> {
             status: target.status.word(),
             dry_run: target.dry_run,
             counts: WireCounts(target),
+            files: (!matches!(target.work, Work::Backup(_))).then(|| WireFiles::of(target)),
+            storage_before_percent: target.storage.map(|(before, _)| before),
+            storage_after_percent: target.storage.map(|(_, after)| after),
+            command: match &target.work {
+                Work::Command(Some(ran)) => Some(WireCommand::of(ran)),
+                Work::Command(None) | Work::Files | Work::Backup(_) => None,
+            },
+            backup: match &target.work {
+                Work::Backup(backup) => Some(WireBackup::of(backup)),
+                Work::Command(_) | Work::Files => None,
+            },
+            told: target.orphans.iter().map(|orphan| WireOrphan::of(target, orphan)).collect(),
+            notes: &target.notes,
+        }
+    }
+}
+
+impl<'a> WireFiles<'a> {
+    fn of(target: &'a Target) -> Self {
+        Self {
             files_kept: Pairs(&target.kept),
             reasons: Pairs(&target.reasons),
             by_pattern: Pairs(&target.by_pattern),
             oldest_time: target.span.map(|(oldest, _)| clock::rfc3339(oldest)),
             newest_time: target.span.map(|(_, newest)| clock::rfc3339(newest)),
-            storage_before_percent: target.storage.map(|(before, _)| before),
-            storage_after_percent: target.storage.map(|(_, after)| after),
-            command: match &target.work {
-                Work::Command(Some(ran)) => Some(WireCommand::of(ran)),
-                Work::Command(None) | Work::Files => None,
-            },
-            told: target.orphans.iter().map(|orphan| WireOrphan::of(target, orphan)).collect(),
-            notes: &target.notes,
         }
+    }
+}
+
+impl<'a> WireBackup<'a> {
+    fn of(backup: &'a BackedUp) -> Self {
+        let BackedUp { id, bytes, verified, steps, removed, kept: _, found } = backup;
+        Self { id: id.as_deref(), bytes: *bytes, verified, steps: Steps(steps), removed, found }
     }
 }
 
@@ -294,7 +334,12 @@ impl Serialize for WireCounts<'_> {
 
 impl Serialize for Totals<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(COUNTERS.iter().map(|(counter, word, _)| (word, self.0.total(*counter))))
+        let is_backup = self.0.targets.iter().any(|target| matches!(target.work, Work::Backup(_)));
+        let is_told = |counter: super::Counter| {
+            counter == super::Counter::Errors || counter.is_of_backups() == is_backup
+        };
+        let told = COUNTERS.iter().filter(|(counter, ..)| is_told(*counter) && !counter.is_moment());
+        serializer.collect_map(told.map(|(counter, word, _)| (word, self.0.total(*counter))))
     }
 }
 
@@ -305,5 +350,11 @@ impl<K: Serialize> Serialize for Pairs<'_, K> {
             map.serialize_entry(key, value)?;
         }
         map.end()
+    }
+}
+
+impl Serialize for Steps<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(step, seconds)| (step, rounded(*seconds))))
     }
 }

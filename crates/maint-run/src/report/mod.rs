@@ -1,6 +1,7 @@
 //! What a run did, as one value. It is printed for people and for programs, kept in the history and
 //! turned into metrics: all four are renderings of it.
 
+mod backup;
 mod check;
 mod command;
 mod counters;
@@ -10,6 +11,7 @@ mod json;
 mod nagios;
 mod rescue;
 
+pub use backup::BackedUp;
 pub use check::{Check, Measure, Unit};
 pub use command::{Ended, Ran};
 pub use counters::{COUNTERS, Counter};
@@ -128,6 +130,8 @@ pub enum Work {
     Files,
     /// A command, and what became of it if it was run.
     Command(Option<Ran>),
+    /// A database, and the backup that was made or looked at.
+    Backup(BackedUp),
 }
 
 /// What happened to one section.
@@ -280,7 +284,12 @@ impl Target {
 
     /// Its numbers, without those that are not known.
     pub fn numbers(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        let is_known = |counter| counter != Counter::Orphans || self.knows_orphans;
+        let is_backup = matches!(self.work, Work::Backup(_));
+        let is_known = move |counter: Counter| match counter {
+            Counter::Orphans => self.knows_orphans,
+            Counter::Errors => true,
+            counter => counter.is_of_backups() == is_backup,
+        };
         COUNTERS
             .iter()
             .filter(move |(counter, ..)| is_known(*counter))
@@ -295,6 +304,7 @@ impl Target {
             Work::Command(Some(ran)) => {
                 format!("{}, {} freed", ran.ended, ByteSize::from_bytes(self.counts.get(Counter::BytesFreed)))
             }
+            Work::Backup(backup) => backup.to_string(),
         }
     }
 

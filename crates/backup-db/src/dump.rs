@@ -1,0 +1,287 @@
+//! A dump of a PostgreSQL database, and what was in it at that very moment: one snapshot serves both.
+
+use crate::{
+    args::Section,
+    credentials::Credentials,
+    digest,
+    store::{Patience, Steps},
+    tools::Tools,
+    words,
+};
+use maint_core::fs::Unfinished;
+use maint_db::{
+    address::Server,
+    backup::{BackedUp, FileEntry, Kind},
+    contents::Contents,
+    server::{self, Databases, DbError, Facts, Properties, Session},
+};
+use maint_run::command::{self, Performed, Spawn, Tail};
+use std::{ffi::OsString, path::PathBuf};
+
+/// The dump itself, in the server's own format, compressed.
+pub(crate) const DUMP: &str = "dump.zst";
+/// The roles of the server.
+pub(crate) const ROLES: &str = "roles.sql";
+/// Where its tablespaces are, if there are any.
+const TABLESPACES: &str = "tablespaces.sql";
+/// What the database is made of, line by line.
+pub(crate) const SCHEMA: &str = "schema.txt";
+
+/// What was written into an unfinished backup.
+pub(crate) struct Dumped {
+    pub(crate) kind: Kind,
+    pub(crate) contents: Contents,
+    pub(crate) files: Vec<FileEntry>,
+    pub(crate) remarks: Vec<String>,
+}
+
+/// What the database was like in the snapshot.
+struct Picture {
+    snapshot: String,
+    properties: Properties,
+    facts: Facts,
+    roles: Vec<String>,
+    contents: Contents,
+}
+
+/// A server that is being backed up.
+pub(crate) struct Origin<'a> {
+    pub(crate) section: &'a Section,
+    pub(crate) server: &'a Server,
+    pub(crate) databases: &'a Databases,
+}
+
+impl Origin<'_> {
+    /// Dumps one database of it into an unfinished backup.
+    pub(crate) fn dump(
+        &self,
+        database: &str,
+        into: &Unfinished<'_>,
+        patience: &Patience,
+        steps: &mut Steps,
+    ) -> Result<Dumped, String> {
+        let dumper = Dumper::find(self.section, self.databases)?;
+        let server = self.server.with_database(database);
+        let credentials = Credentials::new(&server, &words::application(self.section));
+        let credentials =
+            credentials.map_err(|error| format!("no place in memory for a password: {error}"))?;
+        let asked = || patience.over();
+        let told = |error: DbError| error.to_string();
+        let session = Session::open(&server, &words::application(self.section), &asked).map_err(told)?;
+
+        let lock_wait = self.section.backup.lock_wait.seconds() * 1000;
+        let version = self.databases.version_number;
+        let picture = session.run(&asked, move |client| {
+            client.batch_execute(&format!(
+                "SET lock_timeout = {lock_wait}; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+            ))?;
+            let snapshot = client.query_one("SELECT pg_export_snapshot()", &[])?.get(0);
+            let properties = Properties::read(client, version)?;
+            let facts = Facts::read(client, &properties)?;
+            let roles = server::needed_roles(client, &properties)?;
+            let contents = server::before_the_dump(client)?;
+            Ok(Picture { snapshot, properties, facts, roles, contents })
+        });
+        let Picture { snapshot, properties, facts, roles, contents } = picture.map_err(told)?;
+
+        // Counted beside the dump: both read the same pages, and whoever comes second finds them in memory.
+        let counting = session.begin(move |client| server::large_objects_and_tables(client, contents));
+        let mut files = Vec::new();
+        let file = into.create(DUMP).map_err(|error| format!("{DUMP} cannot be made: {error}"))?;
+        let options = [
+            "--format=custom".to_owned(),
+            "--compress=0".to_owned(),
+            format!("--snapshot={snapshot}"),
+            format!("--lock-wait-timeout={lock_wait}"),
+        ];
+        let Called { program, words, environment } =
+            dumper.words(&credentials, database, "pg_dump", &options)?;
+        let spawn = Spawn::new(&program, &words).with(environment);
+        let level = self.section.backup.compression_level.0;
+        let alarm = || patience.over().or_else(|| counting.failure().map(|error| format!("because {error}")));
+        let (performed, written) = command::stream(&spawn, self.section.backup.timeout, alarm, |mut pipe| {
+            digest::compress(&mut pipe, file, DUMP, level, || None)
+        })
+        .map_err(|error| format!("pg_dump cannot be started: {error}"))?;
+        // What could not be written comes first: then pg_dump complains only of a closed pipe.
+        let entry = written.map_err(|error| format!("{DUMP} cannot be written: {error}"))?;
+        if let Some(error) = counting.failure() {
+            return Err(error.to_string());
+        }
+        ended_well("pg_dump", &performed)?;
+        files.push(entry);
+        steps.done("dump");
+
+        let contents = session.wait(counting, &asked).map_err(told)?;
+        let contents = session
+            .run(&asked, |client| {
+                client.batch_execute("COMMIT")?;
+                server::sequences_after(client, contents)
+            })
+            .map_err(told)?;
+        steps.done("count");
+
+        let mut remarks = Vec::new();
+        files.extend(self.globals(&dumper, &credentials, database, into, patience, &mut remarks)?);
+        let text = facts.to_text();
+        let schema = into.create(SCHEMA).and_then(|file| digest::write(file, SCHEMA, text.as_bytes()));
+        files.push(schema.map_err(|error| format!("{SCHEMA} cannot be written: {error}"))?);
+        steps.done("roles");
+
+        let Databases { version, version_number, bootstrap, is_superuser, preloaded, .. } =
+            self.databases.clone();
+        let kind = Kind::Postgresql(Box::new(BackedUp {
+            version,
+            version_number,
+            dumped_by: dumper.version,
+            bootstrap,
+            properties,
+            roles,
+            passwords: is_superuser,
+            preloaded,
+        }));
+        Ok(Dumped { kind, contents, files, remarks })
+    }
+
+    /// What belongs to the server and not to one database.
+    fn globals(
+        &self,
+        dumper: &Dumper,
+        credentials: &Credentials,
+        database: &str,
+        into: &Unfinished<'_>,
+        patience: &Patience,
+        remarks: &mut Vec<String>,
+    ) -> Result<Vec<FileEntry>, String> {
+        let mut wanted = vec![(ROLES, "--roles-only")];
+        if self.databases.has_tablespaces {
+            wanted.push((TABLESPACES, "--tablespaces-only"));
+        }
+        let mut files = Vec::new();
+        for (name, what) in wanted {
+            let mut options = vec![what.to_owned(), format!("--database={database}")];
+            if !self.databases.is_superuser {
+                // Only who may see everybody's passwords can write them down.
+                options.push("--no-role-passwords".to_owned());
+            }
+            let Called { program, words, environment } =
+                dumper.words(credentials, database, "pg_dumpall", &options)?;
+            let spawn = Spawn::new(&program, &words).with(environment);
+            let file = into.create(name).map_err(|error| format!("{name} cannot be made: {error}"))?;
+            let (performed, written) = command::stream(
+                &spawn,
+                self.section.backup.timeout,
+                || patience.over(),
+                |mut pipe| {
+                    let mut digest = digest::Digest::new(&file);
+                    digest::copy(&mut pipe, &mut digest, || None)
+                        .and_then(|_| file.sync_all())
+                        .map(|()| digest.finish())
+                },
+            )
+            .map_err(|error| format!("pg_dumpall cannot be started: {error}"))?;
+            let (_, bytes, sha256) = written.map_err(|error| format!("{name} cannot be written: {error}"))?;
+            ended_well("pg_dumpall", &performed)?;
+            files.push(FileEntry { name: name.to_owned(), bytes, sha256, plain_bytes: None });
+        }
+        if !self.databases.is_superuser {
+            remarks.push(format!(
+                "{} is no superuser: {ROLES} holds the roles without their passwords",
+                self.server.user
+            ));
+        }
+        Ok(files)
+    }
+}
+
+/// A program, its command line, and what stands in its environment.
+struct Called {
+    program: PathBuf,
+    words: Vec<String>,
+    environment: Vec<(&'static str, OsString)>,
+}
+
+/// The programs that dump a server: of this machine, or where the server is.
+struct Dumper {
+    tools: Option<Tools>,
+    prefix: Vec<String>,
+    version: String,
+}
+
+impl Dumper {
+    fn find(section: &Section, databases: &Databases) -> Result<Self, String> {
+        let prefix = section.database.command_prefix.clone();
+        let Some(first) = prefix.first() else {
+            let tools = Tools::to_dump(databases.major(), &databases.version)?;
+            return Ok(Self { version: tools.version.clone(), tools: Some(tools), prefix });
+        };
+        let program = command::find(first).map_err(|error| format!("command-prefix: {error}"))?;
+        let words: Vec<String> =
+            prefix.iter().cloned().chain(["pg_dump".to_owned(), "--version".to_owned()]).collect();
+        let version = crate::tools::ask(&program, &words)
+            .map_err(|why| format!("{} pg_dump --version: {why}", prefix.join(" ")))?;
+        match crate::tools::major_of(&version) {
+            Some(major) if major >= databases.major() => Ok(Self { tools: None, prefix, version }),
+            _ => Err(format!(
+                "the server is PostgreSQL {}, and {} has {version}: it must be as new",
+                databases.version,
+                prefix.join(" ")
+            )),
+        }
+    }
+
+    /// How one of them is called.
+    fn words(
+        &self,
+        credentials: &Credentials,
+        database: &str,
+        name: &str,
+        options: &[String],
+    ) -> Result<Called, String> {
+        let (program, mut words, login, environment) = if let Some(tools) = &self.tools {
+            let program = tools.program(name)?;
+            let words = vec![program.to_string_lossy().into_owned()];
+            (program, words, credentials.word(database), credentials.environment())
+        } else {
+            let first = self.prefix.first().map_or("", String::as_str);
+            let program = command::find(first).map_err(|error| format!("command-prefix: {error}"))?;
+            let words = self.prefix.iter().cloned().chain([name.to_owned()]).collect();
+            (program, words, credentials.word_there(database), of_containers())
+        };
+        words.extend(options.iter().cloned());
+        words.extend(["--no-password".to_owned(), login]);
+        Ok(Called { program, words, environment })
+    }
+}
+
+/// A container engine is found as its user has set it up.
+fn of_containers() -> Vec<(&'static str, OsString)> {
+    ["DOCKER_HOST", "CONTAINER_HOST", "XDG_RUNTIME_DIR"]
+        .into_iter()
+        .filter_map(|name| Some((name, std::env::var_os(name)?)))
+        .collect()
+}
+
+/// A program that ended otherwise, or that told of an error, has not done what it should.
+pub(crate) fn ended_well(program: &str, performed: &Performed) -> Result<(), String> {
+    match (performed.ended.is_success(), error_in(&performed.tail)) {
+        (true, None) => Ok(()),
+        (true, Some(error)) => Err(format!("{program} complained: {error}")),
+        (false, _) => Err(match complaint(&performed.tail) {
+            Some(complaint) => format!("{complaint} ({})", performed.ended),
+            None => format!("{program}: {}", performed.ended),
+        }),
+    }
+}
+
+/// The first error among what a program printed, or else its last word.
+pub(crate) fn complaint(tail: &Tail) -> Option<String> {
+    error_in(tail).or_else(|| tail.lines().pop())
+}
+
+fn error_in(tail: &Tail) -> Option<String> {
+    let is_error = |line: &String| {
+        ["error:", "ERROR:", "FATAL:", "PANIC:", "fatal:"].iter().any(|word| line.contains(word))
+    };
+    tail.lines().into_iter().find(is_error)
+}

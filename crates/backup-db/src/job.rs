@@ -1,0 +1,376 @@
+//! One section from its start to its report: back up, prove, thin out, copy on.
+
+use crate::{
+    args::{BackupArgs, Section},
+    dump::{Dumped, Origin},
+    file, keep, proof,
+    store::{Keeper, NoStore, Patience, Steps, Store},
+    words,
+};
+use maint_core::{
+    fs::Depot,
+    text::{printable, shown_path},
+};
+use maint_db::{
+    address::{Address, Server},
+    backup::{Manifest, SCHEMA, encoded},
+    section::{Databases as Which, Level},
+    server::{self, Databases, DbError, Session},
+    sqlite::Source,
+};
+use maint_run::{
+    Run, UsageError, clock,
+    config::Named,
+    exit::Status,
+    report::{BackedUp, Counter, Failure, Target, Work},
+    signals,
+};
+use proof::{Case, Tried};
+use std::path::Path;
+
+/// Makes the backups of all sections that were selected.
+pub(crate) fn run(run: &mut Run, args: &BackupArgs) -> Result<(), UsageError> {
+    let sections: Vec<Named<Section>> = Section::selected(run)?
+        .into_iter()
+        .map(|section| Named { name: section.name.clone(), value: section, place: String::new() })
+        .collect();
+    run.each(&sections, |run, section| back_up(run, args, &section.value));
+    Ok(())
+}
+
+/// What is to be backed up, and how much it is.
+enum What<'a> {
+    Database { server: &'a Server, databases: &'a Databases, name: String },
+    File(&'a Path),
+}
+
+fn back_up(run: &Run, args: &BackupArgs, section: &Section) -> Vec<Target> {
+    let dry_run = section.backup.dry_run || args.changing.dry_run;
+    let failed = |status: Status, why: String| {
+        let mut done = target(section, &section.name, String::new(), dry_run);
+        // What is there already is told all the same: how old it is by now matters most when nothing new comes.
+        if let Ok(Some(store)) = Store::look(&section.backup.dir)
+            && let Ok(shelf) = store.shelf(Some(&section.name))
+        {
+            keep::count(section, &shelf.backups, &BackedUp::default(), &mut done);
+        }
+        if status == Status::Critical {
+            let place = shown_path(&section.backup.dir);
+            fail(&mut done, "back up to", &place, why);
+        } else {
+            done.note(status, why);
+        }
+        vec![done]
+    };
+    let address = match section.database.address() {
+        Ok(address) => address,
+        Err(why) => return failed(Status::Critical, why),
+    };
+    let store = if dry_run {
+        None
+    } else {
+        match Keeper::open(
+            run,
+            &section.backup.dir,
+            section.backup.volume.as_deref(),
+            args.changing.lock_wait,
+        ) {
+            Ok(keeper) => Some(keeper),
+            Err(NoStore { status, why }) => return failed(status, format!("{why}: nothing was backed up")),
+        }
+    };
+    match &address {
+        Address::Sqlite(path) => {
+            vec![one(run, args, section, store.as_ref(), &What::File(path), &section.name)]
+        }
+        Address::Postgres(server) => match databases_of(section, server) {
+            Ok((databases, names, without)) => {
+                let many = section.backup.databases != Which::One;
+                let mut all = Vec::new();
+                for name in names {
+                    if signals::asked_to_stop() {
+                        break;
+                    }
+                    let target = if many {
+                        format!("{}:{}", section.name, printable(name.as_bytes()))
+                    } else {
+                        section.name.clone()
+                    };
+                    let what = What::Database { server, databases: &databases, name };
+                    all.push(one(run, args, section, store.as_ref(), &what, &target));
+                }
+                if let Some(first) = all.first_mut() {
+                    note_forgotten(run, section, server, &without, first);
+                }
+                all
+            }
+            Err(why) => failed(Status::Critical, why),
+        },
+    }
+}
+
+fn target(section: &Section, name: &str, place: String, dry_run: bool) -> Target {
+    let place = if place.is_empty() { shown_path(&section.backup.dir) } else { place };
+    let mut done = Target::new(name, place, words::policy(&section.backup), dry_run);
+    done.work = Work::Backup(BackedUp { verified: "none", ..BackedUp::default() });
+    done
+}
+
+/// The server, the databases that are backed up, and those that nobody thought of.
+fn databases_of(section: &Section, server: &Server) -> Result<(Databases, Vec<String>, Vec<String>), String> {
+    let patience = Patience::new(section.backup.timeout);
+    let asked = || patience.over();
+    let session =
+        Session::open(server, &words::application(section), &asked).map_err(|error| error.to_string())?;
+    let found: Databases =
+        session.run(&asked, server::server_of).map_err(|error: DbError| error.to_string())?;
+    let there: Vec<String> = found.all.iter().map(|(name, _)| name.clone()).collect();
+    let backup = &section.backup;
+    let names = match &backup.databases {
+        Which::One => vec![server.database.clone()],
+        Which::These(names) => names.clone(),
+        Which::All => there.iter().filter(|name| !backup.except.contains(name)).cloned().collect(),
+    };
+    let without =
+        there.into_iter().filter(|name| !names.contains(name) && !backup.except.contains(name)).collect();
+    Ok((found, names, without))
+}
+
+/// Tells of databases of the server that no section backs up. One in which nothing is needs no backup.
+fn note_forgotten(run: &Run, section: &Section, server: &Server, without: &[String], done: &mut Target) {
+    let all = Section::all(run).unwrap_or_default();
+    let is_anybodys = |name: &String| {
+        all.iter().any(|other| {
+            let Ok(Address::Postgres(its)) = other.database.address() else { return false };
+            let same = (&its.host, its.port) == (&server.host, server.port);
+            same && match &other.backup.databases {
+                Which::One => its.database == *name,
+                Which::These(names) => names.contains(name),
+                Which::All => true,
+            }
+        })
+    };
+    let patience = Patience::new(section.backup.lock_wait);
+    let is_empty = |name: &&String| {
+        let session =
+            Session::open(&server.with_database(name), &words::application(section), &|| patience.over());
+        session.and_then(|session| session.run(&|| patience.over(), server::is_empty)).unwrap_or(false)
+    };
+    let forgotten: Vec<&String> =
+        without.iter().filter(|name| !is_anybodys(name)).filter(|name| !is_empty(name)).collect();
+    for name in forgotten {
+        done.note(
+            Status::Warning,
+            format!(
+                "the database {} of this server has no backup: add databases = \"all\", or a section for it, or leave it out with except",
+                printable(name.as_bytes())
+            ),
+        );
+    }
+}
+
+/// One database.
+fn one(
+    run: &Run,
+    args: &BackupArgs,
+    section: &Section,
+    keeper: Option<&Keeper>,
+    what: &What<'_>,
+    name: &str,
+) -> Target {
+    let (place, database) = match what {
+        What::File(path) => (shown_path(path), shown_path(path)),
+        What::Database { server, name, .. } => (server.with_database(name).shown(), name.clone()),
+    };
+    let mut done = target(section, name, place.clone(), keeper.is_none());
+    let mut told = BackedUp { verified: "none", ..BackedUp::default() };
+    let Some(keeper) = keeper else {
+        show(run, section, &database, &mut done, &mut told);
+        done.work = Work::Backup(told);
+        return done;
+    };
+    let mut steps = Steps::begin();
+    let case = Case { run, args, section, keeper };
+    let made = make(&case, what, &database, &mut steps, &mut told);
+    let mut newest = None;
+    match made {
+        Err(why) if signals::asked_to_stop() => {
+            done.note(Status::Warning, format!("no backup was made: {why}"))
+        }
+        Err(why) => fail(&mut done, "back up", &place, why),
+        Ok(mut manifest) => {
+            prove(&case, &mut manifest, &mut steps, &mut done, &mut told);
+            told.id = Some(manifest.id.clone());
+            told.bytes = manifest.bytes();
+            told.verified = manifest.level().word();
+            done.counts.set(Counter::BackupBytes, manifest.bytes());
+            done.counts.set(Counter::DatabaseBytes, manifest.source_bytes);
+            done.counts.set(Counter::BackupRows, manifest.contents.rows());
+            newest = Some(manifest.id);
+        }
+    }
+    if newest.is_some() && !signals::asked_to_stop() {
+        keep::thin_out(run, section, keeper, &database, newest.as_deref(), &mut done, &mut told);
+        if let Some(to) = &section.backup.copy_to {
+            keep::copy_on(run, section, to, keeper, &database, &mut done, &mut told);
+            steps.done("copy on");
+        }
+    } else if let Ok(shelf) = keeper.shelf(Some(&section.name)) {
+        // Where nothing new came nothing old goes.
+        keep::count(section, &keep::of_database(&shelf.backups, &database), &told, &mut done);
+    }
+    told.steps = steps.all;
+    done.work = Work::Backup(told);
+    done
+}
+
+/// The job is not done, and this is why.
+fn fail(done: &mut Target, operation: &str, path: &str, error: String) {
+    done.errors.push(Failure { path: path.to_owned(), operation: operation.to_owned(), error });
+    done.counts.add(Counter::Errors, 1);
+    done.worsen(Status::Critical);
+}
+
+/// A dry run: what there is, and what would go.
+fn show(run: &Run, section: &Section, database: &str, done: &mut Target, told: &mut BackedUp) {
+    match Store::look(&section.backup.dir) {
+        Ok(Some(store)) => keep::preview(run, section, &store, database, done, told),
+        Ok(None) => told.found.push(format!("{} is not there yet", shown_path(&section.backup.dir))),
+        Err(why) => done.note(Status::Critical, why),
+    }
+}
+
+/// A complete backup whose files have been read back.
+fn make(
+    case: &Case<'_>,
+    what: &What<'_>,
+    database: &str,
+    steps: &mut Steps,
+    told: &mut BackedUp,
+) -> Result<Manifest, String> {
+    let Case { run, section, keeper, .. } = *case;
+    let patience = Patience::new(section.backup.timeout);
+    let started = clock::now();
+    let several = section.backup.databases != Which::One;
+    let stem = if several { format!("{}.{}", section.name, encoded(database)) } else { section.name.clone() };
+    let id = format!("{stem}-{}", clock::compact(run.now));
+    if !Depot::is_good_id(&id) {
+        return Err(format!("{id} is too long a name"));
+    }
+    let source_bytes = match what {
+        What::File(path) => Source::open(path, section.database.busy_timeout())
+            .and_then(|source| source.bytes())
+            .map_err(|error| error.to_string())?,
+        What::Database { databases, name, .. } => {
+            let known = databases.all.iter().find(|(known, _)| known == name).map(|(_, bytes)| *bytes);
+            known.ok_or_else(|| format!("the server has no database {}", printable(name.as_bytes())))?
+        }
+    };
+    let before =
+        keeper.shelf(Some(&section.name))?.backups.into_iter().find(|manifest| manifest.database == database);
+    keeper.has_room(estimate(source_bytes, before.as_ref(), matches!(what, What::File(_))))?;
+
+    let into = keeper
+        .depot()
+        .begin(keeper.warrant(), &id)
+        .map_err(|error| format!("{id} cannot be begun: {error}"))?;
+    let dumped = match what {
+        What::File(path) => file::back_up(section, path, &into, keeper.warrant(), &patience, steps),
+        What::Database { server, databases, name } => {
+            Origin { section, server, databases }.dump(name, &into, &patience, steps)
+        }
+    };
+    let Dumped { kind, contents, files, remarks } = match dumped {
+        Ok(dumped) => dumped,
+        Err(why) => {
+            into.give_up(keeper.warrant());
+            return Err(why);
+        }
+    };
+    told.found.extend(remarks);
+    let manifest = Manifest {
+        schema: SCHEMA.to_owned(),
+        id,
+        section: section.name.clone(),
+        database: database.to_owned(),
+        source: match what {
+            What::File(path) => shown_path(path),
+            What::Database { server, name, .. } => server.with_database(name).shown(),
+        },
+        host: run.host().to_owned(),
+        made_by: proof::SIGNED.to_owned(),
+        time: run.now.seconds,
+        started: clock::rfc3339(started),
+        finished: clock::rfc3339(clock::now()),
+        kind,
+        source_bytes,
+        files,
+        contents,
+        proofs: Vec::new(),
+    };
+    keeper.finish(into, &manifest)?;
+    told.found.insert(0, proof::in_tables(&manifest));
+    Ok(manifest)
+}
+
+/// About what a backup will take: as the last one did, as much more as the database has grown, and a tenth.
+fn estimate(source_bytes: u64, before: Option<&Manifest>, is_file: bool) -> u64 {
+    let packed = match before {
+        Some(last) if last.source_bytes > 0 => {
+            let grown = u128::from(last.bytes()) * u128::from(source_bytes) / u128::from(last.source_bytes);
+            u64::try_from(grown).unwrap_or(u64::MAX).max(last.bytes())
+        }
+        // Of a first one nothing is known: dumps are smaller than databases.
+        _ => source_bytes / 2,
+    };
+    let copy = if is_file { source_bytes } else { 0 };
+    packed.saturating_add(packed / 10).saturating_add(copy)
+}
+
+/// Proves of a new backup what its section asks for, as often as it asks.
+fn prove(
+    case: &Case<'_>,
+    manifest: &mut Manifest,
+    steps: &mut Steps,
+    done: &mut Target,
+    told: &mut BackedUp,
+) {
+    let mut levels = vec![Level::Checksum];
+    if case.section.backup.verify == Level::Restore {
+        match not_due(case, &manifest.database) {
+            None => levels.push(Level::Restore),
+            Some(why) => told.found.push(why),
+        }
+    }
+    for level in levels {
+        match case.prove(manifest, level, steps) {
+            Tried::Holds(remarks) => told.found.extend(remarks),
+            Tried::Fails(why) => {
+                fail(done, "prove", &manifest.id, why);
+                return;
+            }
+            Tried::Untried(why) => {
+                done.note(Status::Warning, format!("{} is complete, and not proved: {why}", manifest.id));
+                return;
+            }
+        }
+    }
+}
+
+/// Why a restore need not be tried today.
+fn not_due(case: &Case<'_>, database: &str) -> Option<String> {
+    let Case { run, section, keeper, .. } = case;
+    let every = section.backup.verify_every?;
+    let shelf = keeper.shelf(Some(&section.name)).ok()?;
+    let last = shelf
+        .backups
+        .iter()
+        .filter(|manifest| manifest.database == database)
+        .filter_map(Manifest::restored)
+        .max()?;
+    // One ahead of the clock says nothing about how long ago it was.
+    let age = (last <= run.now).then(|| run.now.since(last))?;
+    (age < every).then(|| {
+        format!("a restore was last proved {} ago, and is tried when that is {every}", age.roughly())
+    })
+}

@@ -1,0 +1,117 @@
+//! `list`: the backups that there are.
+
+use crate::{args::Section, store::Store};
+use maint_core::{
+    text::{printable, shown_path},
+    units::ByteSize,
+};
+use maint_db::backup::{Manifest, Proof};
+use maint_run::{Run, UsageError, args::Format, clock, exit::Status, screen};
+use serde::Serialize;
+use std::{fmt::Write as _, path::Path};
+
+#[derive(Serialize)]
+struct Listing {
+    schema: &'static str,
+    backups: Vec<Backup>,
+    damaged: Vec<Damaged>,
+}
+
+#[derive(Serialize)]
+struct Backup {
+    id: String,
+    section: String,
+    database: String,
+    time: String,
+    bytes: u64,
+    verified: &'static str,
+    verified_time: Option<String>,
+    rows: u64,
+    path: String,
+}
+
+#[derive(Serialize)]
+struct Damaged {
+    id: String,
+    section: String,
+    path: String,
+    error: String,
+}
+
+impl Backup {
+    fn of(manifest: &Manifest, dir: &Path) -> Self {
+        let proved =
+            manifest.proofs.iter().rev().find(|proof: &&Proof| proof.held && proof.level == manifest.level());
+        Self {
+            id: manifest.id.clone(),
+            section: manifest.section.clone(),
+            database: manifest.database.clone(),
+            time: clock::rfc3339(manifest.time()),
+            bytes: manifest.bytes(),
+            verified: manifest.level().word(),
+            verified_time: proved.map(|proof| proof.at.clone()),
+            rows: manifest.contents.rows(),
+            path: shown_path(&dir.join(&manifest.id)),
+        }
+    }
+}
+
+/// Prints them, the newest first.
+pub(crate) fn run(run: &mut Run) -> Result<(), UsageError> {
+    let sections = Section::selected(run)?;
+    let mut listing = Listing { schema: "maint.backups/1", backups: Vec::new(), damaged: Vec::new() };
+    let mut faults = Vec::new();
+    for section in &sections {
+        let copies = section.backup.copy_to.iter().map(|copy| &copy.dir);
+        for dir in std::iter::once(&section.backup.dir).chain(copies) {
+            let shelf = match Store::look(dir) {
+                Ok(Some(store)) => store.shelf(Some(&section.name)),
+                Ok(None) => continue,
+                Err(why) => Err(why),
+            };
+            match shelf {
+                Ok(shelf) => {
+                    listing.backups.extend(shelf.backups.iter().map(|manifest| Backup::of(manifest, dir)));
+                    listing.damaged.extend(shelf.damaged.into_iter().map(|(id, error)| Damaged {
+                        path: shown_path(&dir.join(&id)),
+                        section: section.name.clone(),
+                        id,
+                        error,
+                    }));
+                }
+                Err(why) => faults.push(format!("{}: {why}", section.name)),
+            }
+        }
+    }
+    listing.backups.sort_by(|one, other| (&other.time, &other.id).cmp(&(&one.time, &one.id)));
+    let is_sound = listing.damaged.is_empty() && faults.is_empty();
+    let text = match run.format() {
+        Format::Json => serde_json::to_string(&listing).unwrap_or_default() + "\n",
+        Format::Human | Format::Nagios => in_words(&listing),
+    };
+    for why in &faults {
+        log::error!("{why}");
+    }
+    screen::result(&text)
+        .map_err(|error| UsageError::new(format!("the list could not be printed: {error}")))?;
+    run.answer(if is_sound { Status::Ok } else { Status::Critical });
+    Ok(())
+}
+
+fn in_words(listing: &Listing) -> String {
+    if listing.backups.is_empty() && listing.damaged.is_empty() {
+        return "there is no backup yet\n".to_owned();
+    }
+    let width = listing.backups.iter().map(|backup| backup.id.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for Backup { id, database, time, bytes, verified, path, .. } in &listing.backups {
+        let size = ByteSize::from_bytes(*bytes).to_string();
+        let database = printable(database.as_bytes());
+        // Writing to a String cannot fail, here and below.
+        let _ = writeln!(text, "{id:<width$}  {time}  {size:>10}  {verified:<8}  {database}  {path}");
+    }
+    for Damaged { id, error, path, .. } in &listing.damaged {
+        let _ = writeln!(text, "{id:<width$}  DAMAGED: {error}  {path}");
+    }
+    text
+}

@@ -1,0 +1,368 @@
+//! What is proved of a backup: that its files are what was written, and that what they hold, restored, is what
+//! was backed up.
+
+use crate::{
+    args::{BackupArgs, Section},
+    file,
+    restore::{NotRestored, Restoring, in_short, jobs, needs},
+    scratch::Scratch,
+    store::{self, Keeper, NoStore, Patience, Steps},
+    tools::Tools,
+};
+use maint_core::text::{count, shown_path};
+use maint_db::{
+    address::{Address, Server},
+    backup::{BackedUp, Kind, Manifest, Proof},
+    section::{DatabaseSection, Level},
+    server::{self, Session},
+    sqlite,
+};
+use maint_run::{
+    Run, UsageError, clock,
+    config::Named,
+    exit::Status,
+    report::{self, Counter, Target, Work},
+};
+use std::time::Instant;
+
+/// What came of trying to prove something.
+pub(crate) enum Tried {
+    /// It is proved, and this was remarkable.
+    Holds(Vec<String>),
+    /// It is not so.
+    Fails(String),
+    /// It could not be tried.
+    Untried(String),
+}
+
+/// As what this program signs.
+pub(crate) const SIGNED: &str = concat!("backup-db ", env!("CARGO_PKG_VERSION"));
+const NAME: &str = "maint/backup-db/proof";
+
+/// A backup of which something is to be proved.
+pub(crate) struct Case<'a> {
+    pub(crate) run: &'a Run,
+    pub(crate) args: &'a BackupArgs,
+    pub(crate) section: &'a Section,
+    pub(crate) keeper: &'a Keeper,
+}
+
+impl Case<'_> {
+    /// Proves something of a backup, and writes down what came of it.
+    pub(crate) fn prove(&self, manifest: &mut Manifest, level: Level, steps: &mut Steps) -> Tried {
+        let patience = Patience::new(self.section.backup.timeout);
+        let begun = Instant::now();
+        let mut by = SIGNED.to_owned();
+        let tried = match (level, &manifest.kind) {
+            (Level::None | Level::Checksum, _) => self.checksums(manifest, &patience),
+            (Level::Restore, Kind::Sqlite { .. }) => {
+                by += &[", restored by SQLite ", sqlite::version()].concat();
+                self.in_a_file(manifest, &patience, steps)
+            }
+            (Level::Restore, Kind::Postgresql(origin)) => {
+                let restoring = Trial { case: self, manifest, origin, patience: &patience };
+                let tried = match &self.section.backup.scratch {
+                    None => restoring.beside(steps, &mut by),
+                    Some(name) => restoring.elsewhere(name, steps, &mut by),
+                };
+                tried.unwrap_or_else(|error| match error {
+                    NotRestored::Untried(why) => Tried::Untried(why),
+                    NotRestored::Failed(why) => patience.over().map_or(Tried::Fails(why), Tried::Untried),
+                })
+            }
+        };
+        steps.done(if level == Level::Restore { "clean up" } else { "read back" });
+        let (held, remarks) = match &tried {
+            Tried::Untried(_) => return tried,
+            Tried::Holds(remarks) => (true, remarks.clone()),
+            Tried::Fails(why) => (false, vec![why.clone()]),
+        };
+        let now = clock::now();
+        let (time, at, seconds) = (now.seconds, clock::rfc3339(now), begun.elapsed().as_secs());
+        manifest.add(Proof { level, held, time, at, by, seconds, remarks });
+        match self.keeper.rewrite(manifest) {
+            Ok(()) => tried,
+            Err(why) => Tried::Untried(why),
+        }
+    }
+
+    fn checksums(&self, manifest: &Manifest, patience: &Patience) -> Tried {
+        match self.keeper.check(manifest, patience) {
+            Ok(()) => Tried::Holds(Vec::new()),
+            Err(why) => patience.over().map_or(Tried::Fails(why), Tried::Untried),
+        }
+    }
+
+    fn in_a_file(&self, manifest: &Manifest, patience: &Patience, steps: &mut Steps) -> Tried {
+        if let Err(why) = self.keeper.has_room(manifest.plain_bytes()) {
+            return Tried::Untried(why);
+        }
+        let warrant = self.keeper.warrant();
+        let place = match self.keeper.depot().begin(warrant, &format!("proof-of-{}", manifest.id)) {
+            Ok(place) => place,
+            Err(error) => return Tried::Untried(format!("no place to restore to: {error}")),
+        };
+        let unpacked = file::unpack(self.keeper, manifest, &place.path_of("restored.db"), patience);
+        place.give_up(warrant);
+        steps.done("restore, compare");
+        match unpacked {
+            Ok(remarks) => Tried::Holds(remarks),
+            Err(why) => patience.over().map_or(Tried::Fails(why), Tried::Untried),
+        }
+    }
+}
+
+fn untried(why: impl Into<String>) -> NotRestored {
+    NotRestored::Untried(why.into())
+}
+
+/// A dump that is to be restored somewhere.
+struct Trial<'a> {
+    case: &'a Case<'a>,
+    manifest: &'a Manifest,
+    origin: &'a BackedUp,
+    patience: &'a Patience,
+}
+
+impl Trial<'_> {
+    fn restoring<'t>(&'t self, tools: &'t Tools, with_roles: bool, compares_roles: bool) -> Restoring<'t> {
+        let jobs = jobs(self.case.args, self.case.section);
+        let Self { case, manifest, origin, patience } = self;
+        Restoring { store: case.keeper, manifest, origin, tools, jobs, with_roles, compares_roles, patience }
+    }
+
+    fn scratch(&self, bytes: u64) -> Result<Scratch, NotRestored> {
+        let place = self.case.section.backup.scratch_dir.as_deref();
+        Scratch::make(self.case.run, place, bytes).map_err(NotRestored::Untried)
+    }
+
+    /// In a server of our own.
+    fn beside(&self, steps: &mut Steps, by: &mut String) -> Result<Tried, NotRestored> {
+        let origin = self.origin;
+        let tools = Tools::to_serve(origin.version_number / 10_000).map_err(NotRestored::Untried)?;
+        by.extend([", restored to a server of its own by the programs of ", &tools.version]);
+        let mut scratch = self.scratch(needs(self.manifest))?;
+        let server = scratch.serve(&tools, &origin.bootstrap, &origin.preloaded, self.patience);
+        let server = server.map_err(NotRestored::Untried)?;
+        steps.done("server");
+        let restoring = self.restoring(&tools, true, true);
+        restoring.roles(&server)?;
+        let asked = || self.patience.over();
+        let session = Session::open(&server, NAME, &asked).map_err(untried)?;
+        // Nothing else is in this server: the database can have the name it had, unless every server has one of
+        // that name.
+        let name = match self.manifest.database.as_str() {
+            "postgres" | "template0" | "template1" => "maint_proof",
+            name => name,
+        };
+        server::create(&session, name, &origin.properties, &asked).map_err(untried)?;
+        drop(session);
+        Ok(judged(restoring.fill(&server.with_database(name), &scratch, steps)?.faults_or_remarks()))
+    }
+
+    /// In a database of a server that is there for this.
+    fn elsewhere(&self, place: &str, steps: &mut Steps, by: &mut String) -> Result<Tried, NotRestored> {
+        let server = scratch_server(self.case.run, place).map_err(NotRestored::Untried)?;
+        let asked = || self.patience.over();
+        let session = Session::open(&server, NAME, &asked).map_err(untried)?;
+        let there = session.run(&asked, server::server_of).map_err(untried)?;
+        by.extend([", restored to ", place, ", PostgreSQL ", &there.version]);
+        let tools = Tools::to_dump(there.major(), &there.version).map_err(NotRestored::Untried)?;
+        let scratch = self.scratch(self.manifest.plain_bytes())?;
+        let roles = self.origin.roles.clone();
+        let missing =
+            session.run(&asked, move |client| server::missing_roles(client, &roles)).map_err(untried)?;
+        let database = format!("maint_proof_{}", std::process::id());
+        server::create(&session, &database, &self.origin.properties, &asked).map_err(untried)?;
+        let restoring = self.restoring(&tools, missing.is_empty(), false);
+        let filled = restoring.fill(&server.with_database(&database), &scratch, steps);
+        if let Err(error) = server::drop_database(&session, &database, &|| None) {
+            log::warn!("the database {database} of {place} stays: {error}");
+        }
+        let mut tried = judged(filled?.faults_or_remarks());
+        if let Tried::Holds(remarks) = &mut tried
+            && !missing.is_empty()
+        {
+            let roles = missing.join(", ");
+            remarks.push(format!("{place} does not know the roles {roles}: who owns what is not proved"));
+        }
+        Ok(tried)
+    }
+}
+
+fn judged(found: Result<Vec<String>, Vec<String>>) -> Tried {
+    match found {
+        Ok(remarks) => Tried::Holds(remarks),
+        Err(faults) => {
+            Tried::Fails(format!("what was restored is not what was backed up: {}", in_short(&faults)))
+        }
+    }
+}
+
+fn scratch_server(run: &Run, name: &str) -> Result<Server, String> {
+    let all: Vec<Named<DatabaseSection>> = run.sections().map_err(|error| error.to_string())?;
+    let named = all
+        .into_iter()
+        .find(|named| named.name == name)
+        .ok_or_else(|| format!("there is no [database.{name}]"))?;
+    match named.value.address()? {
+        Address::Postgres(server) => Ok(server),
+        Address::Sqlite(_) => Err(format!("scratch: [database.{name}] is an SQLite file and no server")),
+    }
+}
+
+/// `verify [ID]…`: without one, all that there are.
+pub(crate) fn run(run: &mut Run, args: &BackupArgs, ids: &[String]) -> Result<(), UsageError> {
+    let level = args.level.unwrap_or(Level::Checksum);
+    if level == Level::None {
+        return Err(UsageError::new("--level is checksum or restore"));
+    }
+    let mut all = Vec::new();
+    for id in ids {
+        let found = store::find(run, id)?;
+        all.push((found.section, found.dir, id.clone()));
+    }
+    if ids.is_empty() {
+        for section in Section::all(run)? {
+            let dirs = std::iter::once(section.backup.dir.clone())
+                .chain(section.backup.copy_to.iter().map(|copy| copy.dir.clone()));
+            for dir in dirs {
+                let shelf = match store::Store::look(&dir) {
+                    Ok(Some(store)) => store.shelf(Some(&section.name)),
+                    Ok(None) => continue,
+                    Err(why) => Err(why),
+                };
+                match shelf {
+                    Ok(shelf) => {
+                        let whole = shelf.backups.into_iter().map(|manifest| manifest.id);
+                        let ids = whole.chain(shelf.damaged.into_iter().map(|(id, _)| id));
+                        all.extend(ids.map(|id| (section.clone(), dir.clone(), id)));
+                    }
+                    Err(why) => {
+                        let mut done = Target::new(&section.name, shown_path(&dir), String::new(), false);
+                        done.work = Work::Backup(report::BackedUp::default());
+                        done.note(Status::Critical, why);
+                        run.record(done);
+                    }
+                }
+            }
+        }
+        if all.is_empty() {
+            run.explain_idleness("there is no backup to verify");
+        }
+    }
+    run.works_ad_hoc();
+    for (section, dir, id) in all {
+        if maint_run::signals::asked_to_stop() {
+            break;
+        }
+        let mut its = section;
+        its.backup.dir = dir;
+        let done = verify(run, args, &its, &id, level);
+        run.record(done);
+    }
+    Ok(())
+}
+
+/// `drill [NAME]…`: the newest of each is restored, as if it were needed.
+pub(crate) fn drill(run: &mut Run, args: &BackupArgs) -> Result<(), UsageError> {
+    let sections = Section::selected(run)?;
+    run.works_ad_hoc();
+    for section in sections {
+        let shelf = store::Store::look(&section.backup.dir)
+            .and_then(|store| store.map_or(Ok(None), |store| store.shelf(Some(&section.name)).map(Some)));
+        let newest = match shelf {
+            Ok(Some(shelf)) => newest_of_each(shelf.backups),
+            Ok(None) => Vec::new(),
+            Err(why) => {
+                let mut done =
+                    Target::new(&section.name, shown_path(&section.backup.dir), "drill".to_owned(), false);
+                done.work = Work::Backup(report::BackedUp::default());
+                done.note(Status::Critical, why);
+                run.record(done);
+                continue;
+            }
+        };
+        if newest.is_empty() {
+            let mut done =
+                Target::new(&section.name, shown_path(&section.backup.dir), "drill".to_owned(), false);
+            done.work = Work::Backup(report::BackedUp::default());
+            done.note(Status::Critical, "there is no backup that could be restored");
+            run.record(done);
+        }
+        for id in newest {
+            if maint_run::signals::asked_to_stop() {
+                return Ok(());
+            }
+            let done = verify(run, args, &section, &id, Level::Restore);
+            run.record(done);
+        }
+    }
+    Ok(())
+}
+
+fn newest_of_each(backups: Vec<Manifest>) -> Vec<String> {
+    let mut databases = Vec::new();
+    let mut newest = Vec::new();
+    // The newest comes first.
+    for manifest in backups {
+        if !databases.contains(&manifest.database) {
+            databases.push(manifest.database);
+            newest.push(manifest.id);
+        }
+    }
+    newest
+}
+
+/// One backup, whose section says where it lies.
+fn verify(run: &Run, args: &BackupArgs, section: &Section, id: &str, level: Level) -> Target {
+    let mut done = Target::new(id, shown_path(&section.backup.dir), format!("verified by {level}"), false);
+    let mut told = report::BackedUp { verified: "none", ..report::BackedUp::default() };
+    let mut steps = Steps::begin();
+    match Keeper::open(run, &section.backup.dir, None, args.changing.lock_wait) {
+        Err(NoStore { status, why }) => done.note(status, why),
+        Ok(keeper) => match keeper.shelf(Some(&section.name)) {
+            Err(why) => done.note(Status::Critical, why),
+            Ok(shelf) => match shelf.backups.into_iter().find(|manifest| manifest.id == id) {
+                None => {
+                    let why = shelf.damaged.into_iter().find(|(name, _)| name == id);
+                    let why = why.map_or_else(|| "it is gone".to_owned(), |(_, why)| why);
+                    done.note(Status::Critical, format!("it is damaged: {why}"));
+                }
+                Some(mut manifest) => {
+                    let case = Case { run, args, section, keeper: &keeper };
+                    // No restore says more than its files do: they come first.
+                    let mut tried = case.prove(&mut manifest, Level::Checksum, &mut steps);
+                    if level == Level::Restore && matches!(tried, Tried::Holds(_)) {
+                        tried = case.prove(&mut manifest, Level::Restore, &mut steps);
+                    }
+                    match tried {
+                        Tried::Holds(remarks) => told.found.extend(remarks),
+                        Tried::Fails(why) => done.note(Status::Critical, why),
+                        Tried::Untried(why) => {
+                            done.note(Status::Warning, format!("it could not be proved: {why}"))
+                        }
+                    }
+                    told.id = Some(manifest.id.clone());
+                    told.bytes = manifest.bytes();
+                    told.verified = manifest.level().word();
+                    done.counts.set(Counter::BackupBytes, manifest.bytes());
+                    done.counts.set(Counter::DatabaseBytes, manifest.source_bytes);
+                    done.counts.set(Counter::BackupRows, manifest.contents.rows());
+                    told.found.insert(0, in_tables(&manifest));
+                }
+            },
+        },
+    }
+    told.steps = steps.all;
+    done.work = Work::Backup(told);
+    done
+}
+
+/// What a backup holds.
+pub(crate) fn in_tables(manifest: &Manifest) -> String {
+    let tables = count(manifest.contents.tables.len() as u64, "table");
+    let objects = manifest.contents.large_objects.as_ref().map_or(0, |objects| objects.rows);
+    let objects = if objects > 0 { format!(", {}", count(objects, "large object")) } else { String::new() };
+    format!("{} of {}: {tables}{objects}", manifest.database, manifest.source)
+}

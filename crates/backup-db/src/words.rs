@@ -1,0 +1,46 @@
+//! What a section would do, in words.
+
+use crate::args::Section;
+use maint_core::text::shown_path;
+use maint_db::section::{BackupSection, DatabaseSection, Databases, Level};
+use maint_run::config::Named;
+
+/// A line for `--check-config`; none where there is no backup.
+pub(crate) fn describe(named: &Named<DatabaseSection>) -> Option<String> {
+    let backup = named.value.backup.as_ref()?;
+    let place = named
+        .value
+        .address()
+        .map_or_else(|why| format!("not reachable now ({why})"), |address| address.shown());
+    let dry = if backup.dry_run { ", always dry" } else { "" };
+    let mut text =
+        format!("[database.{}] {place} to {}: {}{dry}", named.name, shown_path(&backup.dir), policy(backup));
+    if let Some(copy) = &backup.copy_to {
+        let (dir, keep) = (shown_path(&copy.dir), copy.keep.0.describe());
+        text += &["; copied to ", &dir, ", which keeps ", &keep].concat();
+    }
+    if let (Some(every), Level::Restore) = (backup.verify_every, backup.verify) {
+        let often = format!("; a restore is tried when the last one is {every} old");
+        text += &[&often, ", and only what was restored counts for keep"].concat();
+    }
+    Some(text)
+}
+
+/// What is asked for.
+pub(crate) fn policy(backup: &BackupSection) -> String {
+    let which = match &backup.databases {
+        Databases::One => String::new(),
+        Databases::All => "all databases, ".to_owned(),
+        Databases::These(names) => format!("{}, ", names.join(" and ")),
+    };
+    let proved = match backup.verify {
+        Level::Restore => "proved by restoring",
+        Level::Checksum | Level::None => "proved by checksums",
+    };
+    format!("{which}keeps {} {proved}, and {} not proved", backup.keep.0.describe(), backup.max_unproven)
+}
+
+/// The name under which a server shows us.
+pub(crate) fn application(section: &Section) -> String {
+    format!("maint/backup-db/{}", section.name)
+}

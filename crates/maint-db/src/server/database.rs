@@ -1,0 +1,347 @@
+//! Databases of a server: which there are, what is special about one, and how another is made like it.
+
+use super::session::{DbError, GiveUp, Session};
+use crate::quote;
+use postgres::Client;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// What a server says of itself and of its databases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Databases {
+    /// `15.18 (Debian …)`.
+    pub version: String,
+    /// 150018.
+    pub version_number: u32,
+    /// Whether the role may see everybody's passwords.
+    pub is_superuser: bool,
+    /// The first role there ever was.
+    pub bootstrap: String,
+    /// Whether there are tablespaces beside the usual ones.
+    pub has_tablespaces: bool,
+    /// Libraries that it loads when it starts, as far as the role may know.
+    pub preloaded: String,
+    /// Those that can be connected to, with their sizes in bytes where the role may ask.
+    pub all: Vec<(String, u64)>,
+}
+
+/// What makes a database what it is beside what is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Properties {
+    /// Who owns it.
+    pub owner: String,
+    /// `UTF8`.
+    pub encoding: String,
+    /// `c` for the system's rules, `i` for those of ICU, `b` for built-in ones.
+    pub provider: String,
+    /// How it sorts.
+    pub collate: String,
+    /// What is a letter.
+    pub ctype: String,
+    /// The rules of ICU, or built-in ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
+    /// A word about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// Limit of connections; -1 is none.
+    pub connections: i32,
+    /// Settings: of a role or of all, name and value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<(Option<String>, String, String)>,
+    /// Who may do what with it: role (none is everybody), what, and whether to pass it on. None is as usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grants: Option<Vec<(Option<String>, String, bool)>>,
+}
+
+/// What a server says of itself.
+pub fn server_of(client: &mut Client) -> Result<Databases, postgres::Error> {
+    let row = client.query_one(
+        "SELECT current_setting('server_version'), current_setting('server_version_num')::int,
+                (SELECT rolsuper FROM pg_roles WHERE rolname = current_user), pg_get_userbyid(10)::text,
+                EXISTS (SELECT 1 FROM pg_tablespace WHERE oid >= 16384),
+                coalesce((SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries'), '')",
+        &[],
+    )?;
+    let number: i32 = row.get(1);
+    let all = client.query(
+        "SELECT datname::text, CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) ELSE 0 END
+         FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname",
+        &[],
+    )?;
+    let size = |bytes: i64| u64::try_from(bytes).unwrap_or_default();
+    Ok(Databases {
+        version: row.get(0),
+        version_number: u32::try_from(number).unwrap_or_default(),
+        is_superuser: row.get(2),
+        bootstrap: row.get(3),
+        has_tablespaces: row.get(4),
+        preloaded: row.get(5),
+        all: all.iter().map(|row| (row.get(0), size(row.get(1)))).collect(),
+    })
+}
+
+impl Databases {
+    /// The part of the version that clients must fit.
+    pub fn major(&self) -> u32 {
+        self.version_number / 10_000
+    }
+}
+
+impl Properties {
+    /// Those of the database that a client is connected to.
+    pub fn read(client: &mut Client, version: u32) -> Result<Self, postgres::Error> {
+        let (provider, locale) = match version {
+            170_000.. => ("datlocprovider::text", "datlocale"),
+            150_000.. => ("datlocprovider::text", "daticulocale"),
+            _ => ("'c'::text", "NULL::text"),
+        };
+        let row = client.query_one(
+            &format!(
+                "SELECT pg_get_userbyid(datdba)::text, pg_encoding_to_char(encoding)::text, {provider}, datcollate::text, datctype::text, {locale},
+                        shobj_description(oid, 'pg_database'), datconnlimit, datacl IS NULL, oid
+                 FROM pg_database WHERE datname = current_database()"
+            ),
+            &[],
+        )?;
+        let oid: u32 = row.get(9);
+        let settings = client.query(
+            "SELECT CASE WHEN setrole <> 0 THEN pg_get_userbyid(setrole)::text END, split_part(setting, '=', 1),
+                    substr(setting, strpos(setting, '=') + 1)
+             FROM pg_db_role_setting, unnest(setconfig) AS setting WHERE setdatabase = $1 ORDER BY 1, 2",
+            &[&oid],
+        )?;
+        let grants = client.query(
+            "SELECT CASE WHEN grantee <> 0 THEN pg_get_userbyid(grantee)::text END, privilege_type, is_grantable
+             FROM pg_database, aclexplode(datacl) WHERE oid = $1 ORDER BY 1, 2",
+            &[&oid],
+        )?;
+        let as_usual: bool = row.get(8);
+        Ok(Self {
+            owner: row.get(0),
+            encoding: row.get(1),
+            provider: row.get(2),
+            collate: row.get(3),
+            ctype: row.get(4),
+            locale: row.get(5),
+            comment: row.get(6),
+            connections: row.get(7),
+            settings: settings.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect(),
+            grants: (!as_usual)
+                .then(|| grants.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()),
+        })
+    }
+
+    /// They as lines to compare, those about roles marked so.
+    pub(super) fn facts(&self) -> Vec<String> {
+        let Self {
+            owner,
+            encoding,
+            provider,
+            collate,
+            ctype,
+            locale,
+            comment,
+            connections,
+            settings,
+            grants,
+        } = self;
+        let mut lines = vec![
+            format!("owner of the database: {owner}"),
+            format!(
+                "database: {encoding} {provider} {collate} {ctype} {} limit {connections}",
+                locale.as_deref().unwrap_or("-")
+            ),
+            format!("comment on the database: {}", comment.as_deref().unwrap_or("-")),
+        ];
+        for (role, name, value) in settings {
+            lines.push(match role {
+                Some(role) => format!("grant: setting of {role} in the database: {name} = {value}"),
+                None => format!("setting of the database: {name} = {value}"),
+            });
+        }
+        for (role, what, passes_on) in grants.iter().flatten() {
+            lines.push(format!(
+                "grant: database {what} to {} {passes_on}",
+                role.as_deref().unwrap_or("PUBLIC")
+            ));
+        }
+        lines
+    }
+
+    /// All roles that must be there for them.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        let of_settings = self.settings.iter().filter_map(|(role, ..)| role.as_deref());
+        let of_grants = self.grants.iter().flatten().filter_map(|(role, ..)| role.as_deref());
+        of_settings.chain(of_grants).chain([self.owner.as_str()])
+    }
+
+    /// What makes a new database so.
+    fn creation(&self, name: &str) -> String {
+        let provider = match (self.provider.as_str(), &self.locale) {
+            ("i", Some(locale)) => format!(" LOCALE_PROVIDER icu ICU_LOCALE {}", quote::text(locale)),
+            ("b", Some(locale)) => format!(" LOCALE_PROVIDER builtin BUILTIN_LOCALE {}", quote::text(locale)),
+            _ => String::new(),
+        };
+        format!(
+            "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}{provider}",
+            quote::name(name),
+            quote::text(&self.encoding),
+            quote::text(&self.collate),
+            quote::text(&self.ctype)
+        )
+    }
+
+    /// What is set once it is filled; with `roles` what is about them too.
+    fn settling(&self, name: &str, roles: bool) -> Vec<String> {
+        let database = quote::name(name);
+        let mut all = Vec::new();
+        if let Some(comment) = &self.comment {
+            all.push(format!("COMMENT ON DATABASE {database} IS {}", quote::text(comment)));
+        }
+        for (role, setting, value) in &self.settings {
+            let value = setting_value(setting, value);
+            let setting: Vec<String> = setting.split('.').map(quote::name).collect();
+            let setting = setting.join(".");
+            match role {
+                Some(role) if roles => {
+                    all.push(format!(
+                        "ALTER ROLE {} IN DATABASE {database} SET {setting} TO {value}",
+                        quote::name(role)
+                    ));
+                }
+                Some(_) => {}
+                None => all.push(format!("ALTER DATABASE {database} SET {setting} TO {value}")),
+            }
+        }
+        if self.connections != -1 {
+            all.push(format!("ALTER DATABASE {database} CONNECTION LIMIT {}", self.connections));
+        }
+        if !roles {
+            return all;
+        }
+        // Its owner first: grants are then his.
+        all.insert(0, format!("ALTER DATABASE {database} OWNER TO {}", quote::name(&self.owner)));
+        if let Some(grants) = &self.grants {
+            all.push(format!("REVOKE ALL ON DATABASE {database} FROM PUBLIC, {}", quote::name(&self.owner)));
+            for (role, what, passes_on) in grants {
+                let to = role.as_ref().map_or_else(|| "PUBLIC".to_owned(), |role| quote::name(role));
+                let passes_on = if *passes_on && role.is_some() { " WITH GRANT OPTION" } else { "" };
+                all.push(format!("GRANT {what} ON DATABASE {database} TO {to}{passes_on}"));
+            }
+        }
+        all
+    }
+}
+
+/// A value of a setting. Of some the value is a list of names, which must not become one name.
+fn setting_value(setting: &str, value: &str) -> String {
+    const LISTS: [&str; 6] = [
+        "search_path",
+        "temp_tablespaces",
+        "session_preload_libraries",
+        "shared_preload_libraries",
+        "local_preload_libraries",
+        "unix_socket_directories",
+    ];
+    if !LISTS.contains(&setting.to_ascii_lowercase().as_str()) {
+        return quote::text(value);
+    }
+    let (mut items, mut item, mut quoted) = (Vec::new(), String::new(), false);
+    let mut signs = value.chars().peekable();
+    while let Some(sign) = signs.next() {
+        match sign {
+            '"' if quoted && signs.peek() == Some(&'"') => {
+                item.push('"');
+                signs.next();
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => items.push(std::mem::take(&mut item)),
+            ' ' if !quoted => {}
+            sign => item.push(sign),
+        }
+    }
+    items.push(item);
+    items.iter().map(|item| quote::text(item)).collect::<Vec<_>>().join(", ")
+}
+
+/// Makes a database like another one; `settle` gives it what is set once it is filled.
+pub fn create(session: &Session, name: &str, like: &Properties, give_up: GiveUp<'_>) -> Result<(), DbError> {
+    session.execute(give_up, like.creation(name))
+}
+
+impl Properties {
+    /// Gives a filled database what the original has: owner, settings, rights; without `roles` only what is
+    /// about none.
+    pub fn settle(
+        &self,
+        session: &Session,
+        name: &str,
+        roles: bool,
+        give_up: GiveUp<'_>,
+    ) -> Result<(), DbError> {
+        self.settling(name, roles).into_iter().try_for_each(|sql| session.execute(give_up, sql))
+    }
+}
+
+/// Drops a database.
+pub fn drop_database(session: &Session, name: &str, give_up: GiveUp<'_>) -> Result<(), DbError> {
+    session.execute(give_up, format!("DROP DATABASE IF EXISTS {}", quote::name(name)))
+}
+
+/// Gives a database another name.
+pub fn rename(session: &Session, from: &str, to: &str, give_up: GiveUp<'_>) -> Result<(), DbError> {
+    session.execute(give_up, format!("ALTER DATABASE {} RENAME TO {}", quote::name(from), quote::name(to)))
+}
+
+/// Whether there is nothing in a database that a person made.
+pub fn is_empty(client: &mut Client) -> Result<bool, postgres::Error> {
+    let row = client.query_one(
+        "SELECT NOT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                            WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')
+            AND NOT EXISTS (SELECT 1 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+                            WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')
+            AND NOT EXISTS (SELECT 1 FROM pg_type t WHERE t.oid >= 16384)
+            AND NOT EXISTS (SELECT 1 FROM pg_namespace n WHERE n.oid >= 16384)
+            AND NOT EXISTS (SELECT 1 FROM pg_largeobject_metadata)
+            AND NOT EXISTS (SELECT 1 FROM pg_extension WHERE extname <> 'plpgsql')",
+        &[],
+    )?;
+    Ok(row.get(0))
+}
+
+/// How many others are connected to a database.
+pub fn others_connected(client: &mut Client, name: &str) -> Result<i64, postgres::Error> {
+    let query = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()";
+    Ok(client.query_one(query, &[&name])?.get(0))
+}
+
+/// The roles that things in a database belong to, or may be used by.
+pub fn needed_roles(client: &mut Client, properties: &Properties) -> Result<Vec<String>, postgres::Error> {
+    let query = "SELECT DISTINCT pg_get_userbyid(refobjid)::text FROM pg_shdepend
+                 WHERE refclassid = 'pg_authid'::regclass AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let mut roles: BTreeSet<String> = client.query(query, &[])?.iter().map(|row| row.get(0)).collect();
+    roles.extend(properties.roles().map(str::to_owned));
+    Ok(roles.into_iter().collect())
+}
+
+/// Which of these roles are not there.
+pub fn missing_roles(client: &mut Client, roles: &[String]) -> Result<Vec<String>, postgres::Error> {
+    let query = "SELECT name FROM unnest($1::text[]) AS name
+                 WHERE NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = name) ORDER BY 1";
+    Ok(client.query(query, &[&roles])?.iter().map(|row| row.get(0)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_stays_a_list() {
+        assert_eq!(
+            setting_value("search_path", "\"$user\", public, \"a,\"\"b\""),
+            "'$user', 'public', 'a,\"b'"
+        );
+        assert_eq!(setting_value("work_mem", "4MB"), "'4MB'");
+    }
+}

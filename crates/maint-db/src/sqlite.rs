@@ -1,0 +1,307 @@
+//! SQLite: a file copied under its writers, and what is in it.
+//!
+//! The textbook loop of small steps begins anew whenever somebody commits, and beside a steady writer it never
+//! ends. Here the source is held in a read transaction, so that no commit is seen: in WAL mode writers do not
+//! even notice, and the copy goes in steps. With a rollback journal a reader keeps writers from committing, so
+//! there the copy is one step, as short as it can be.
+
+use crate::contents::{Contents, Table};
+use maint_core::{
+    text::{hex, shown_path},
+    units::Span,
+};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags,
+    backup::{Backup, StepResult},
+    types::ValueRef,
+};
+use sha2::{Digest as _, Sha256};
+use std::{
+    os::unix::ffi::OsStrExt as _,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+/// Why something could not be done with a file.
+#[derive(Debug, thiserror::Error)]
+pub enum SqliteError {
+    /// SQLite said no.
+    #[error("{0}")]
+    Said(String),
+    /// It is not what it should be.
+    #[error("{0}")]
+    Unsound(String),
+    /// Nobody waits any more.
+    #[error("{0}")]
+    GaveUp(String),
+}
+
+impl From<SqliteError> for String {
+    fn from(error: SqliteError) -> Self {
+        error.to_string()
+    }
+}
+
+/// How much is copied between two looks at whether to go on.
+const STEP: i32 = 4_096;
+/// Between two steps others have the disk.
+const PAUSE: Duration = Duration::from_millis(1);
+/// A file that somebody keeps locked is tried again after this.
+const BETWEEN_TRIES: Duration = Duration::from_millis(5);
+
+/// A database that is only looked at.
+pub struct Source {
+    db: Connection,
+    shown: String,
+    is_wal: bool,
+    busy_timeout: Span,
+}
+
+impl Source {
+    /// Opens a file to read it.
+    pub fn open(path: &Path, busy_timeout: Span) -> Result<Self, SqliteError> {
+        let shown = shown_path(path);
+        let said = |error: rusqlite::Error| SqliteError::Said(in_words(&shown, &error));
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(path, flags).map_err(said)?;
+        db.busy_timeout(Duration::from_secs(busy_timeout.seconds())).map_err(said)?;
+        let mode: String = db.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(said)?;
+        // What is opened must be sound enough to be read, and nobody may bend what a name means.
+        db.pragma_update(None, "trusted_schema", false).map_err(said)?;
+        Ok(Self { is_wal: mode == "wal", db, shown, busy_timeout })
+    }
+
+    /// Opens a file that nobody else has: nothing is made beside it.
+    pub fn open_alone(path: &Path) -> Result<Self, SqliteError> {
+        let shown = shown_path(path);
+        let encode = |b: &u8| {
+            if b.is_ascii_alphanumeric() || b"/-_.".contains(b) {
+                char::from(*b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        };
+        let name: String = path.as_os_str().as_bytes().iter().map(encode).collect();
+        let flags =
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(format!("file:{name}?immutable=1"), flags);
+        let db = db.map_err(|error| SqliteError::Said(in_words(&shown, &error)))?;
+        Ok(Self { db, shown, is_wal: false, busy_timeout: Span::from_seconds(0) })
+    }
+
+    /// Whether writers go on while it is read.
+    pub fn lets_writers_go_on(&self) -> bool {
+        self.is_wal
+    }
+
+    /// From here on it does not change: what others commit is not seen.
+    pub fn hold(&self) -> Result<(), SqliteError> {
+        self.db.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema").map_err(|error| self.said(&error))
+    }
+
+    /// Lets it go again.
+    pub fn release(&self) -> Result<(), SqliteError> {
+        self.db.execute_batch("ROLLBACK").map_err(|error| self.said(&error))
+    }
+
+    /// Copies it into a new file, page by page. It must be held where writers go on.
+    pub fn copy_to(&self, path: &Path, give_up: &dyn Fn() -> Option<String>) -> Result<(), SqliteError> {
+        let shown = shown_path(path);
+        let said = |error: rusqlite::Error| SqliteError::Said(in_words(&shown, &error));
+        let mut copy = Connection::open(path).map_err(said)?;
+        // It is nobody's yet: what a power cut would leave of it is taken away by the next run.
+        copy.execute_batch(
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE",
+        )
+        .map_err(said)?;
+        let backup = Backup::new(&self.db, &mut copy).map_err(said)?;
+        let step = if self.is_wal { STEP } else { -1 };
+        let until = Instant::now() + Duration::from_secs(self.busy_timeout.seconds());
+        loop {
+            match backup.step(step).map_err(|error| self.said(&error))? {
+                StepResult::Done => break,
+                StepResult::More => std::thread::sleep(PAUSE),
+                _ if Instant::now() > until => {
+                    return Err(SqliteError::Said(format!(
+                        "{} is locked by somebody, for longer than {}",
+                        self.shown, self.busy_timeout
+                    )));
+                }
+                _ => std::thread::sleep(BETWEEN_TRIES),
+            }
+            if let Some(why) = give_up() {
+                return Err(SqliteError::GaveUp(why));
+            }
+        }
+        drop(backup);
+        copy.close().map_err(|(_, error)| said(error))
+    }
+
+    /// Counts and hashes all tables, and lists what the schema says.
+    pub fn contents(&self, give_up: &dyn Fn() -> Option<String>) -> Result<(Contents, String), SqliteError> {
+        let mut contents = Contents::default();
+        for name in self.tables()? {
+            let table = self.hashed(&name, give_up)?;
+            contents.tables.insert(name, table);
+        }
+        Ok((contents, self.schema()?))
+    }
+
+    /// Whether its structure is sound. Where references lead nowhere is told, for that is the data's business.
+    pub fn check(&self) -> Result<u64, SqliteError> {
+        let mut query = self.db.prepare("PRAGMA integrity_check(5)").map_err(|error| self.said(&error))?;
+        let told = query
+            .query_map([], |row| row.get::<_, String>(0))
+            .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>);
+        let told = told.map_err(|error| self.said(&error))?;
+        if told != ["ok"] {
+            return Err(SqliteError::Unsound(format!(
+                "{} is damaged: {}",
+                self.shown,
+                told.join("; ").replace('\n', " ")
+            )));
+        }
+        let mut query = self.db.prepare("PRAGMA foreign_key_check").map_err(|error| self.said(&error))?;
+        let mut rows = query.query([]).map_err(|error| self.said(&error))?;
+        let mut dangling = 0;
+        while rows.next().map_err(|error| self.said(&error))?.is_some() {
+            dangling += 1;
+        }
+        Ok(dangling)
+    }
+
+    /// Bytes of all its pages.
+    pub fn bytes(&self) -> Result<u64, SqliteError> {
+        let query = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
+        let bytes: i64 = self.db.query_row(query, [], |row| row.get(0)).map_err(|error| self.said(&error))?;
+        Ok(u64::try_from(bytes).unwrap_or_default())
+    }
+
+    /// Those that hold rows of their own: what is virtual keeps its rows in others.
+    fn tables(&self) -> Result<Vec<String>, SqliteError> {
+        let query = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow') AND name <> 'sqlite_schema' ORDER BY name";
+        let mut query = self.db.prepare(query).map_err(|error| self.said(&error))?;
+        let names = query.query_map([], |row| row.get(0)).and_then(Iterator::collect);
+        names.map_err(|error| self.said(&error))
+    }
+
+    fn hashed(&self, name: &str, give_up: &dyn Fn() -> Option<String>) -> Result<Table, SqliteError> {
+        let said =
+            |error: rusqlite::Error| SqliteError::Said(format!("{}: table {name}: {error}", self.shown));
+        // In the order of their keys, which a copy keeps.
+        let mut query = self
+            .db
+            .prepare(&format!("SELECT * FROM main.{} NOT INDEXED", crate::quote::name(name)))
+            .map_err(said)?;
+        let columns = query.column_count();
+        let mut rows = query.query([]).map_err(said)?;
+        let (mut hash, mut table, mut line) = (Sha256::new(), Table::default(), Vec::new());
+        while let Some(row) = rows.next().map_err(said)? {
+            table.rows += 1;
+            for column in 0..columns {
+                push(&mut line, row.get_ref(column).map_err(said)?);
+            }
+            if line.len() > 1 << 16 {
+                hash.update(&line);
+                line.clear();
+                if let Some(why) = give_up() {
+                    return Err(SqliteError::GaveUp(why));
+                }
+            }
+        }
+        hash.update(&line);
+        table.hash = hex(&hash.finalize());
+        Ok(table)
+    }
+
+    /// All that was made, as it was made, and the numbers that applications keep in the file's head.
+    fn schema(&self) -> Result<String, SqliteError> {
+        let query = "SELECT type || ' ' || name || ' on ' || tbl_name || ': ' || coalesce(sql, '') FROM sqlite_schema ORDER BY 1";
+        let mut query = self.db.prepare(query).map_err(|error| self.said(&error))?;
+        let lines = query
+            .query_map([], |row| row.get::<_, String>(0))
+            .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>);
+        let mut lines = lines.map_err(|error| self.said(&error))?;
+        for word in ["user_version", "application_id", "encoding", "page_size", "auto_vacuum"] {
+            let value =
+                self.db.query_row(&format!("SELECT CAST({word} AS TEXT) FROM pragma_{word}"), [], |row| {
+                    row.get::<_, String>(0)
+                });
+            lines.push(format!("{word}: {}", value.map_err(|error| self.said(&error))?));
+        }
+        Ok(lines.iter().map(|line| line.replace('\\', "\\\\").replace('\n', "\\n") + "\n").collect())
+    }
+
+    fn said(&self, error: &rusqlite::Error) -> SqliteError {
+        SqliteError::Said(in_words(&self.shown, error))
+    }
+}
+
+/// The version of SQLite that is compiled in.
+pub fn version() -> &'static str {
+    rusqlite::version()
+}
+
+/// A value, so that no two look the same.
+fn push(line: &mut Vec<u8>, value: ValueRef<'_>) {
+    let mut sized = |kind: u8, bytes: &[u8]| {
+        line.push(kind);
+        line.extend((bytes.len() as u64).to_le_bytes());
+        line.extend(bytes);
+    };
+    match value {
+        ValueRef::Null => line.push(0),
+        ValueRef::Integer(number) => {
+            line.push(1);
+            line.extend(number.to_le_bytes());
+        }
+        ValueRef::Real(number) => {
+            line.push(2);
+            line.extend(number.to_bits().to_le_bytes());
+        }
+        ValueRef::Text(text) => sized(3, text),
+        ValueRef::Blob(bytes) => sized(4, bytes),
+    }
+}
+
+fn in_words(shown: &str, error: &rusqlite::Error) -> String {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            format!("{shown} is locked by somebody: {error}")
+        }
+        Some(ErrorCode::NotADatabase) => format!("{shown} is no SQLite database, or an encrypted one"),
+        Some(ErrorCode::CannotOpen) => format!("{shown} cannot be opened: {error}"),
+        _ => format!("{shown}: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_look_alike_are_told_apart() {
+        let line = |value| {
+            let mut line = Vec::new();
+            push(&mut line, value);
+            line
+        };
+        let all = [
+            line(ValueRef::Null),
+            line(ValueRef::Integer(1)),
+            line(ValueRef::Real(1.0)),
+            line(ValueRef::Text(b"1")),
+            line(ValueRef::Blob(b"1")),
+            line(ValueRef::Text(b"")),
+        ];
+        for (n, one) in all.iter().enumerate() {
+            assert!(all[..n].iter().all(|other| other != one));
+        }
+        // Two values are not one longer one.
+        let mut two = line(ValueRef::Text(b"ab"));
+        two.extend(line(ValueRef::Text(b"c")));
+        let mut other = line(ValueRef::Text(b"a"));
+        other.extend(line(ValueRef::Text(b"bc")));
+        assert_ne!(two, other);
+    }
+}
