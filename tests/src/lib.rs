@@ -4,6 +4,7 @@
 mod full_disk;
 mod mounted;
 mod oracle;
+mod postgres;
 mod random;
 mod scratch;
 mod space;
@@ -13,6 +14,7 @@ mod tree;
 pub use full_disk::{FullDisk, Kind, everything_below};
 pub use mounted::{Hanging, Mounted};
 pub use oracle::{Picture, files_older_than};
+pub use postgres::{Postgres, newest_bin};
 pub use random::Random;
 pub use scratch::Scratch;
 pub use space::{Space, fill};

@@ -99,6 +99,16 @@ impl Tool {
         Self::wrapped_at("check-disk", &[], now).arg("-c").arg(config)
     }
 
+    /// `backup-db` with a configuration.
+    pub fn backup(config: &Path) -> Self {
+        Self::new("backup-db").arg("-c").arg(config)
+    }
+
+    /// `backup-db` at another moment, as [`Tool::prune_at`].
+    pub fn backup_at(config: &Path, now: i64) -> Self {
+        Self::wrapped_at("backup-db", &[], now).arg("-c").arg(config)
+    }
+
     /// Any program at another moment, started by another one.
     pub fn wrapped_at(name: &str, wrapper: &[&str], now: i64) -> Self {
         Self::wrapped(&format!("injected/{name}"), wrapper)

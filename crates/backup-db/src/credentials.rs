@@ -27,7 +27,7 @@ impl Credentials {
             let mut file = File::from(memfd_create(c"maint", MFdFlags::MFD_CLOEXEC)?);
             file.set_permissions(Permissions::from_mode(0o600))?;
             let escaped = password.reveal().replace('\\', "\\\\").replace(':', "\\:");
-            writeln!(file, "*:*:*:*:{escaped}")?;
+            file.write_all(format!("*:*:*:*:{escaped}\n").as_bytes())?;
             Ok::<_, io::Error>(file)
         });
         Ok(Self { password: password.transpose()?, server: server.clone(), name: name.to_owned() })

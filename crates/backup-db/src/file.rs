@@ -47,6 +47,10 @@ pub(crate) fn back_up(
     steps: &mut Steps,
 ) -> Result<Dumped, String> {
     let asked = || patience.over();
+    // An empty file is an empty database to SQLite. To its owner it is a lost one.
+    if fs::metadata(path).is_ok_and(|seen| seen.len() == 0) {
+        return Err(format!("{} is empty: not even a new database is", shown_path(path)));
+    }
     let source = Source::open(path, section.database.busy_timeout()).map_err(String::from)?;
     let is_wal = source.lets_writers_go_on();
     if is_wal {

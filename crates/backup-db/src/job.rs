@@ -9,7 +9,8 @@ use crate::{
 };
 use maint_core::{
     fs::Depot,
-    text::{printable, shown_path},
+    text::{count, grouped, printable, shown_path},
+    units::ByteSize,
 };
 use maint_db::{
     address::{Address, Server},
@@ -185,13 +186,15 @@ fn one(
     let mut done = target(section, name, place.clone(), keeper.is_none());
     let mut told = BackedUp { verified: "none", ..BackedUp::default() };
     let Some(keeper) = keeper else {
-        show(run, section, &database, &mut done, &mut told);
+        show(run, section, what, &database, &mut done, &mut told);
         done.work = Work::Backup(told);
         return done;
     };
     let mut steps = Steps::begin();
+    let before = keeper.shelf(Some(&section.name)).ok();
+    let before = before.and_then(|shelf| keep::of_database(&shelf.backups, &database).into_iter().next());
     let case = Case { run, args, section, keeper };
-    let made = make(&case, what, &database, &mut steps, &mut told);
+    let made = make(&case, what, &database, before.as_ref(), &mut steps, &mut told);
     let mut newest = None;
     match made {
         Err(why) if signals::asked_to_stop() => {
@@ -209,19 +212,39 @@ fn one(
             newest = Some(manifest.id);
         }
     }
-    if newest.is_some() && !signals::asked_to_stop() {
+    let has_shrunk = newest.as_ref().zip(before.as_ref()).and_then(|(_, before)| shrinkage(&done, before));
+    if let Some(why) = has_shrunk {
+        // Whoever has lost data should not lose the backup of them in the same night.
+        done.note(Status::Warning, format!("{why}: nothing was removed this time"));
+        count_all(keeper, section, &database, &told, &mut done);
+    } else if newest.is_some() && !signals::asked_to_stop() {
         keep::thin_out(run, section, keeper, &database, newest.as_deref(), &mut done, &mut told);
         if let Some(to) = &section.backup.copy_to {
             keep::copy_on(run, section, to, keeper, &database, &mut done, &mut told);
             steps.done("copy on");
         }
-    } else if let Ok(shelf) = keeper.shelf(Some(&section.name)) {
+    } else {
         // Where nothing new came nothing old goes.
-        keep::count(section, &keep::of_database(&shelf.backups, &database), &told, &mut done);
+        count_all(keeper, section, &database, &told, &mut done);
     }
     told.steps = steps.all;
     done.work = Work::Backup(told);
     done
+}
+
+/// What is there, in numbers.
+fn count_all(keeper: &Keeper, section: &Section, database: &str, told: &BackedUp, done: &mut Target) {
+    if let Ok(shelf) = keeper.shelf(Some(&section.name)) {
+        keep::count(section, &keep::of_database(&shelf.backups, database), told, done);
+    }
+}
+
+/// Whether a database holds much less than when it was last backed up, in a sentence.
+fn shrinkage(done: &Target, before: &Manifest) -> Option<String> {
+    const A_FEW: u64 = 100;
+    let (was, is) = (before.contents.rows(), done.counts.get(Counter::BackupRows));
+    (was >= A_FEW && is < was / 2)
+        .then(|| format!("it holds {}, and held {} in {}", count(is, "row"), grouped(was), before.id))
 }
 
 /// The job is not done, and this is why.
@@ -231,12 +254,42 @@ fn fail(done: &mut Target, operation: &str, path: &str, error: String) {
     done.worsen(Status::Critical);
 }
 
-/// A dry run: what there is, and what would go.
-fn show(run: &Run, section: &Section, database: &str, done: &mut Target, told: &mut BackedUp) {
-    match Store::look(&section.backup.dir) {
-        Ok(Some(store)) => keep::preview(run, section, &store, database, done, told),
-        Ok(None) => told.found.push(format!("{} is not there yet", shown_path(&section.backup.dir))),
-        Err(why) => done.note(Status::Critical, why),
+/// A dry run: what would come, what there is, and what would go.
+fn show(
+    run: &Run,
+    section: &Section,
+    what: &What<'_>,
+    database: &str,
+    done: &mut Target,
+    told: &mut BackedUp,
+) {
+    // A file is not even opened: SQLite would make files beside it.
+    let source_bytes = match what {
+        What::File(path) => std::fs::metadata(path).map(|seen| seen.len()).map_err(|error| error.to_string()),
+        What::Database { databases, name, .. } => databases.size_of(name),
+    };
+    let (store, last) = match Store::look(&section.backup.dir) {
+        Ok(store) => {
+            let shelf = store.as_ref().and_then(|store| store.shelf(Some(&section.name)).ok());
+            let mut backups = shelf.map(|shelf| shelf.backups).unwrap_or_default().into_iter();
+            (store, backups.find(|manifest| manifest.database == database))
+        }
+        Err(why) => return done.note(Status::Critical, why),
+    };
+    match source_bytes {
+        Err(why) => fail(done, "back up", database, why),
+        Ok(bytes) => {
+            let needs = estimate(bytes, last.as_ref(), matches!(what, What::File(_)));
+            let (size, needs_words) = (ByteSize::from_bytes(bytes), ByteSize::from_bytes(needs));
+            told.found.push(format!("{size} would be backed up, with about {needs_words} of room"));
+            if let Some(Err(why)) = store.as_ref().map(|store| store.has_room(needs)) {
+                done.note(Status::Critical, why);
+            }
+        }
+    }
+    match store {
+        Some(store) => keep::preview(run, section, &store, database, done, told),
+        None => told.found.push(format!("{} is not there yet", shown_path(&section.backup.dir))),
     }
 }
 
@@ -245,6 +298,7 @@ fn make(
     case: &Case<'_>,
     what: &What<'_>,
     database: &str,
+    before: Option<&Manifest>,
     steps: &mut Steps,
     told: &mut BackedUp,
 ) -> Result<Manifest, String> {
@@ -261,14 +315,9 @@ fn make(
         What::File(path) => Source::open(path, section.database.busy_timeout())
             .and_then(|source| source.bytes())
             .map_err(|error| error.to_string())?,
-        What::Database { databases, name, .. } => {
-            let known = databases.all.iter().find(|(known, _)| known == name).map(|(_, bytes)| *bytes);
-            known.ok_or_else(|| format!("the server has no database {}", printable(name.as_bytes())))?
-        }
+        What::Database { databases, name, .. } => databases.size_of(name)?,
     };
-    let before =
-        keeper.shelf(Some(&section.name))?.backups.into_iter().find(|manifest| manifest.database == database);
-    keeper.has_room(estimate(source_bytes, before.as_ref(), matches!(what, What::File(_))))?;
+    keeper.has_room(estimate(source_bytes, before, matches!(what, What::File(_))))?;
 
     let into = keeper
         .depot()

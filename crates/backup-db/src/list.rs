@@ -20,20 +20,21 @@ struct Listing {
 #[derive(Serialize)]
 struct Backup {
     id: String,
-    section: String,
     database: String,
+    dbname: String,
     time: String,
     bytes: u64,
     verified: &'static str,
     verified_time: Option<String>,
     rows: u64,
     path: String,
+    copies: Vec<String>,
 }
 
 #[derive(Serialize)]
 struct Damaged {
     id: String,
-    section: String,
+    database: String,
     path: String,
     error: String,
 }
@@ -44,14 +45,15 @@ impl Backup {
             manifest.proofs.iter().rev().find(|proof: &&Proof| proof.held && proof.level == manifest.level());
         Self {
             id: manifest.id.clone(),
-            section: manifest.section.clone(),
-            database: manifest.database.clone(),
+            database: manifest.section.clone(),
+            dbname: manifest.database.clone(),
             time: clock::rfc3339(manifest.time()),
             bytes: manifest.bytes(),
             verified: manifest.level().word(),
             verified_time: proved.map(|proof| proof.at.clone()),
             rows: manifest.contents.rows(),
             path: shown_path(&dir.join(&manifest.id)),
+            copies: Vec::new(),
         }
     }
 }
@@ -71,10 +73,17 @@ pub(crate) fn run(run: &mut Run) -> Result<(), UsageError> {
             };
             match shelf {
                 Ok(shelf) => {
-                    listing.backups.extend(shelf.backups.iter().map(|manifest| Backup::of(manifest, dir)));
+                    for manifest in &shelf.backups {
+                        let backup = Backup::of(manifest, dir);
+                        // A copy is no second backup; one whose original is gone is.
+                        match listing.backups.iter_mut().find(|known| known.id == backup.id) {
+                            Some(known) => known.copies.push(backup.path),
+                            None => listing.backups.push(backup),
+                        }
+                    }
                     listing.damaged.extend(shelf.damaged.into_iter().map(|(id, error)| Damaged {
                         path: shown_path(&dir.join(&id)),
-                        section: section.name.clone(),
+                        database: section.name.clone(),
                         id,
                         error,
                     }));
@@ -104,11 +113,14 @@ fn in_words(listing: &Listing) -> String {
     }
     let width = listing.backups.iter().map(|backup| backup.id.len()).max().unwrap_or(0);
     let mut text = String::new();
-    for Backup { id, database, time, bytes, verified, path, .. } in &listing.backups {
+    for Backup { id, dbname, time, bytes, verified, path, copies, .. } in &listing.backups {
         let size = ByteSize::from_bytes(*bytes).to_string();
-        let database = printable(database.as_bytes());
+        let dbname = printable(dbname.as_bytes());
         // Writing to a String cannot fail, here and below.
-        let _ = writeln!(text, "{id:<width$}  {time}  {size:>10}  {verified:<8}  {database}  {path}");
+        let _ = writeln!(text, "{id:<width$}  {time}  {size:>10}  {verified:<8}  {dbname}  {path}");
+        for copy in copies {
+            let _ = writeln!(text, "{:<width$}  copy: {copy}", "");
+        }
     }
     for Damaged { id, error, path, .. } in &listing.damaged {
         let _ = writeln!(text, "{id:<width$}  DAMAGED: {error}  {path}");

@@ -79,10 +79,17 @@ impl Case<'_> {
         };
         let now = clock::now();
         let (time, at, seconds) = (now.seconds, clock::rfc3339(now), begun.elapsed().as_secs());
+        let before = manifest.proofs.clone();
         manifest.add(Proof { level, held, time, at, by, seconds, remarks });
-        match self.keeper.rewrite(manifest) {
-            Ok(()) => tried,
-            Err(why) => Tried::Untried(why),
+        let Err(why) = self.keeper.rewrite(manifest) else { return tried };
+        // What is not written down will not be known tomorrow: it does not count today either.
+        manifest.proofs = before;
+        match tried {
+            Tried::Holds(mut remarks) => {
+                remarks.push(format!("proved by {level}, and not written down: {why}"));
+                Tried::Holds(remarks)
+            }
+            tried => tried,
         }
     }
 
@@ -364,5 +371,5 @@ pub(crate) fn in_tables(manifest: &Manifest) -> String {
     let tables = count(manifest.contents.tables.len() as u64, "table");
     let objects = manifest.contents.large_objects.as_ref().map_or(0, |objects| objects.rows);
     let objects = if objects > 0 { format!(", {}", count(objects, "large object")) } else { String::new() };
-    format!("{} of {}: {tables}{objects}", manifest.database, manifest.source)
+    format!("{}: {tables}{objects}", manifest.source)
 }

@@ -100,7 +100,7 @@ enum Event<'a> {
     },
     BackupRemoved {
         path: String,
-        time: String,
+        made: String,
         verified: &'a str,
         freed: u64,
         reason: &'a str,
@@ -194,9 +194,9 @@ impl Audit {
         verified: &str,
         freed: u64,
     ) -> Result<(), LedgerError> {
-        let (path, time) = (shown_path(path), clock::rfc3339(made));
+        let (path, made) = (shown_path(path), clock::rfc3339(made));
         let line = self
-            .line(target, Event::BackupRemoved { path, time, verified, freed, reason: "no rule keeps it" });
+            .line(target, Event::BackupRemoved { path, made, verified, freed, reason: "no rule keeps it" });
         self.write(&line, &line)
     }
 

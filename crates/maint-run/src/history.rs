@@ -249,6 +249,8 @@ pub(crate) struct PastWork {
     pub(crate) commands: u64,
     /// Bytes that came free.
     pub(crate) freed: u64,
+    /// Of a database: bytes of its backup, and backups removed.
+    pub(crate) backup: Option<(u64, u64)>,
 }
 
 /// What a history remembers last of a section.
@@ -412,12 +414,20 @@ impl History {
         let mut query = self.db.prepare(
             "SELECT id, started, seconds, trigger, status, mode FROM runs ORDER BY id DESC LIMIT ?",
         )?;
-        let numbers = ["files_deleted", "files_moved", "files_archived", "commands_run", "bytes_freed"]
-            .map(number)
-            .join(", ");
-        let mut targets = self
-            .db
-            .prepare(&format!("SELECT name, {numbers} FROM targets t WHERE run_id = ? ORDER BY id"))?;
+        let numbers = [
+            "files_deleted",
+            "files_moved",
+            "files_archived",
+            "commands_run",
+            "bytes_freed",
+            "backup_bytes",
+            "backups_removed",
+        ];
+        let numbers = numbers.map(number).join(", ");
+        let mut targets = self.db.prepare(&format!(
+            "SELECT name, {numbers}, EXISTS (SELECT 1 FROM numbers WHERE target_id = t.id AND word = 'backup_bytes')
+             FROM targets t WHERE run_id = ? ORDER BY id"
+        ))?;
         let rows = query.query_map([runs], |row| {
             let run: i64 = row.get(0)?;
             Ok((
@@ -437,7 +447,9 @@ impl History {
             let of_run = targets.query_map([run], |row| {
                 let gone = [whole(row.get(1)?), whole(row.get(2)?), whole(row.get(3)?)];
                 let (commands, freed) = (whole(row.get(4)?), whole(row.get(5)?));
-                Ok(PastWork { name: row.get(0)?, gone, commands, freed })
+                let backup = (whole(row.get(6)?), whole(row.get(7)?));
+                let backup = row.get::<_, bool>(8)?.then_some(backup);
+                Ok(PastWork { name: row.get(0)?, gone, commands, freed, backup })
             })?;
             past.targets = of_run.collect::<rusqlite::Result<_>>()?;
             Ok(past)

@@ -672,7 +672,15 @@ impl Run {
                     );
                     text.push_str(line.trim_end());
                     text.push('\n');
-                    for PastWork { name, gone, commands, freed } in past.targets {
+                    for PastWork { name, gone, commands, freed, backup } in past.targets {
+                        if let Some((bytes, removed)) = backup {
+                            let made = match bytes {
+                                0 => "no backup".to_owned(),
+                                bytes => format!("1 backup, {}", ByteSize::from_bytes(bytes)),
+                            };
+                            let _ = writeln!(text, "    {name:<20} {made}, {removed} removed");
+                            continue;
+                        }
                         let ways = [Leaves::Removed, Leaves::Moved, Leaves::Archived].map(Leaves::word);
                         let done = gone.into_iter().zip(ways).filter(|(files, _)| *files > 0);
                         let mut done: Vec<String> =

@@ -2,6 +2,7 @@
 
 use super::session::{DbError, GiveUp, Session};
 use crate::quote;
+use maint_core::text::printable;
 use postgres::Client;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -82,6 +83,14 @@ pub fn server_of(client: &mut Client) -> Result<Databases, postgres::Error> {
 }
 
 impl Databases {
+    /// Bytes of one of them.
+    pub fn size_of(&self, name: &str) -> Result<u64, String> {
+        let known = self.all.iter().find(|(known, _)| known == name).map(|(_, bytes)| *bytes);
+        known.ok_or_else(|| {
+            format!("the server has no database {} that can be connected to", printable(name.as_bytes()))
+        })
+    }
+
     /// The part of the version that clients must fit.
     pub fn major(&self) -> u32 {
         self.version_number / 10_000

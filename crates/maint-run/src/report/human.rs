@@ -340,7 +340,9 @@ fn backups_in_words(report: &Report, dry: bool) -> String {
         removed += backup.removed.len() as u64;
     }
     if dry {
-        return format!("{} would be removed", count(removed, "backup"));
+        let databases =
+            count(report.targets.iter().filter(|target| target.dry_run).count() as u64, "database");
+        return format!("{databases} would be backed up, {} would be removed", count(removed, "backup"));
     }
     let size = ByteSize::from_bytes(bytes);
     format!("{}, {size}, {restored} proved by restoring, {removed} removed", count(made, "backup"))
