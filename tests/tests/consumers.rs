@@ -57,6 +57,11 @@ impl Host {
                 ),
                 "[files.gone]\npath = '/nonexistent/folder'\nmax-age = '1d'\n".to_owned(),
                 format!("[orphans.live]\nmetadata = {live:?}\npartner = '{{stem}}.jpg'\n"),
+                format!(
+                    "[database.history]\nurl = 'sqlite://{0}/state/prune-images/history.db'\n\
+                     [database.history.backup]\ndir = '{0}/backups'\nkeep = {{ last = 1 }}\n",
+                    self.scratch.path().display()
+                ),
             ]
             .concat(),
         )
@@ -96,6 +101,7 @@ impl Host {
         Tool::prune(&config).exits(1);
         Tool::prune(&config).arg("--emergency").exits(1);
         Tool::orphans(&config).exits(0);
+        Tool::backup(&config).exits(0);
         drop(tree.sized("new", 0, 500_000));
         Tool::check(&config).arg("--sys").arg(self.sys()).exits(2);
     }
@@ -231,7 +237,7 @@ fn metrics_are_lint_clean_complete_and_documented() {
     host.measure();
     let manual = fs::read_to_string(shipped("docs/configuration.md")).unwrap();
     let mut known: BTreeMap<String, String> = BTreeMap::new();
-    for tool in ["check-disk", "prune-images", "orphan-metadata"] {
+    for tool in ["check-disk", "prune-images", "orphan-metadata", "backup-db"] {
         let text = host.prom(tool);
         let mut lint = Command::new("promtool")
             .args(["check", "metrics"])
@@ -426,7 +432,7 @@ fn every_series_arrives_and_alerts_fire_and_resolve() {
 
     // All files, each series with its value.
     let mut written: BTreeMap<Series, f64> = BTreeMap::new();
-    for tool in ["check-disk", "prune-images", "orphan-metadata"] {
+    for tool in ["check-disk", "prune-images", "orphan-metadata", "backup-db"] {
         written.extend(read_strictly(tool, &host.prom(tool)));
     }
     let answer = prometheus.json("/api/v1/query?query=%7B__name__%3D~%22maint_.%2B%22%7D");

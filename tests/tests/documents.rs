@@ -143,6 +143,8 @@ fn every_shipped_configuration_is_correct() {
             maint_tests::Tool::prune(&example),
             maint_tests::Tool::check(&example),
             maint_tests::Tool::reclaim(&example),
+            maint_tests::Tool::orphans(&example),
+            maint_tests::Tool::backup(&example),
         ] {
             tool.arg("--check-config").exits(0);
         }

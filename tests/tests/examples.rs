@@ -1,7 +1,7 @@
 //! What is shipped works: the example host, the cron lines under a real cron, the logrotate file under a
 //! real logrotate.
 
-use maint_tests::{Scratch, Tool, Tree, days, hours};
+use maint_tests::{Postgres, Scratch, Tool, Tree, days, hours};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -282,4 +282,54 @@ fn the_try_out_shows_the_whole_job() {
     ] {
         assert!(said.contains(words), "no \"{words}\" in\n{said}");
     }
+}
+
+#[test]
+fn the_print_server_backs_up_its_database() {
+    let scratch = Scratch::new();
+    let (app, backups) = (scratch.folder("app/instance"), scratch.folder("backups"));
+    let text = shipped("deploy/examples/print-server/maint.toml")
+        .replace("/srv/print-server/instance", app.to_str().unwrap())
+        .replace("/var/backups", backups.to_str().unwrap());
+    let config = scratch.file("maint.toml", &format!("{}{text}", scratch.host()));
+    let db = rusqlite::Connection::open(app.join("app.db")).unwrap();
+    db.execute_batch(
+        "PRAGMA journal_mode = wal; CREATE TABLE jobs (id INTEGER PRIMARY KEY, status TEXT); INSERT INTO jobs (status) VALUES ('UPLOADED')",
+    )
+    .unwrap();
+    Tool::backup(&config)
+        .arg("--check-config")
+        .exits(0)
+        .says("14 daily, 8 weekly, 12 monthly proved by restoring");
+    Tool::backup(&config).arg("--cron").exits(0).is_silent();
+    Tool::backup(&config).args("--cron --every 24h").exits(0).is_silent();
+    Tool::backup(&config).args("--cron verify").exits(0).is_silent();
+    Tool::backup(&config).arg("list").exits(0).says("  restore  ");
+    assert_eq!(fs::read_dir(backups.join("print-server")).unwrap().count(), 1);
+    // At a time when something is wrong the cron says it.
+    fs::write(app.join("app.db"), "").unwrap();
+    Tool::backup(&config).arg("--cron").exits(2).says("is empty");
+}
+
+#[test]
+fn the_telemetry_platform_is_proved_once_a_week() {
+    let (server, scratch) = (Postgres::start(), Scratch::new());
+    server.sql("postgres", "create role telemetry login createdb password 'telemetry'");
+    server.sql("postgres", "create database telemetry owner telemetry");
+    server.sql("telemetry", "create table agg_1m as select i, random() as p99 from generate_series(1, 1000) i; alter table agg_1m owner to telemetry");
+    let backups = scratch.folder("backups");
+    let password = scratch.file("password", "telemetry\n");
+    Command::new("chmod").arg("600").arg(&password).status().unwrap();
+    let text = shipped("deploy/examples/telemetry-platform/maint.toml")
+        .replace("/etc/maint/telemetry.password", password.to_str().unwrap())
+        .replace("/var/backups", backups.to_str().unwrap())
+        .replace("[host]\n", &scratch.host());
+    let config = scratch.file("maint.toml", &text);
+    let run = || Tool::backup(&config).env("DB_PORT", server.port().to_string()).env("DB_HOST", "127.0.0.1");
+    run().arg("--check-config").exits(0).says("a restore is tried when the last one is 7d old");
+    run().exits(0).says("proved         restore").says("without their passwords");
+    std::thread::sleep(Duration::from_millis(1100));
+    run().exits(0).says("proved         checksum").says("a restore was last proved");
+    run().arg("drill").exits(0).says("1 proved by restoring");
+    run().env("DB_NAME", "nowhere").exits(2).says("nowhere");
 }

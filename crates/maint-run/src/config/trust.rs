@@ -65,13 +65,23 @@ pub(super) fn read_trusted(path: &Path) -> Result<String, ReadError> {
 
 /// Whether a URL with a password in it (`scheme://user:secret@host`) stands outside comments.
 fn holds_password(text: &str) -> bool {
-    text.lines().filter(|line| !line.trim_start().starts_with('#')).any(|line| {
+    text.lines().filter(|line| !line.trim_start().starts_with('#')).map(without_variables).any(|line| {
         line.match_indices("://").any(|(at, _)| {
             let authority = line[at + 3..].split(['/', '"', '\'', ' ']).next().unwrap_or_default();
             authority
                 .rsplit_once('@')
                 .is_some_and(|(user, _)| user.split_once(':').is_some_and(|(_, secret)| !secret.is_empty()))
         })
+    })
+}
+
+/// A line in which every `${NAME:-default}` is one sign: its colon parts no user from a password.
+fn without_variables(line: &str) -> String {
+    let mut parts = line.split("${");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |line, part| match part.split_once('}') {
+        Some((_, rest)) => line + "$" + rest,
+        None => line + part,
     })
 }
 
@@ -85,6 +95,8 @@ mod tests {
         assert!(!holds_password("url = \"postgres://camera@localhost/camera\""));
         assert!(!holds_password("url = \"postgres://camera:@localhost:5432/camera\""));
         assert!(!holds_password("# url = \"postgres://a:b@c/d\""));
+        assert!(!holds_password("url = \"postgres://${U:-telemetry}@${H:-localhost}:${P:-5432}/d\""));
+        assert!(holds_password("url = \"postgres://${U:-telemetry}:secret@${H:-localhost}/d\""));
         assert!(!holds_password("hook = \"https://example.org:8080/a@b\""));
     }
 }
