@@ -75,6 +75,32 @@ pub(crate) fn copy(
     }
 }
 
+/// A file that goes to the disk as it is written. Left to the end, all of it would go at once, and whoever else waits
+/// for the same disk, a database at its commit, would wait for that.
+struct Steady {
+    file: File,
+    unwritten: usize,
+}
+
+/// So much waits for the disk at most: milliseconds of it.
+const AT_ONCE: usize = 4 << 20;
+
+impl Write for Steady {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.unwritten += written;
+        if self.unwritten >= AT_ONCE {
+            self.file.sync_data()?;
+            self.unwritten = 0;
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 /// Writes everything that comes into a compressed file, with a checksum of its own, to the disk.
 pub(crate) fn compress(
     from: &mut impl Read,
@@ -83,11 +109,11 @@ pub(crate) fn compress(
     level: i32,
     stop: impl Fn() -> Option<String>,
 ) -> io::Result<FileEntry> {
-    let mut encoder = zstd::Encoder::new(Digest::new(file), level)?;
+    let mut encoder = zstd::Encoder::new(Digest::new(Steady { file, unwritten: 0 }), level)?;
     encoder.include_checksum(true)?;
     let plain = copy(from, &mut encoder, stop)?;
-    let (file, bytes, sha256) = encoder.finish()?.finish();
-    file.sync_all()?;
+    let (steady, bytes, sha256) = encoder.finish()?.finish();
+    steady.file.sync_all()?;
     Ok(FileEntry { name: name.to_owned(), bytes, sha256, plain_bytes: Some(plain) })
 }
 

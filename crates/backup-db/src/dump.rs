@@ -85,7 +85,7 @@ impl Origin<'_> {
         let Picture { snapshot, properties, facts, roles, contents } = picture.map_err(told)?;
 
         // Counted beside the dump: both read the same pages, and whoever comes second finds them in memory.
-        let counting = session.begin(move |client| server::large_objects_and_tables(client, contents));
+        let counting = session.begin(move |client| server::large_objects_and_tables(client, contents, None));
         let mut files = Vec::new();
         let file = into.create(DUMP).map_err(|error| format!("{DUMP} cannot be made: {error}"))?;
         let options = [

@@ -117,7 +117,6 @@ pub(crate) fn unpack(
     let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(to);
     let mut file = file.map_err(|error| format!("{} cannot be made: {error}", shown_path(to)))?;
     digest::expand(from, &mut file, entry, || patience.over())?;
-    file.sync_all().map_err(|error| format!("{} cannot be written: {error}", shown_path(to)))?;
     drop(file);
     let restored = Source::open_alone(to).map_err(String::from)?;
     let dangling = restored.check().map_err(String::from)?;
@@ -230,6 +229,7 @@ pub(crate) fn restore(
                 shown_path(&beside(&format!(".replaced-{moment}")))
             ));
         }
+        File::open(&unfinished)?.sync_all()?;
         fs::rename(&unfinished, to)?;
         if let Some(above) = to.parent() {
             File::open(above)?.sync_all()?;

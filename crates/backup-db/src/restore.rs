@@ -138,13 +138,14 @@ impl Restoring<'_> {
 
         let session = Session::open(server, NAME, &asked).map_err(untried)?;
         self.origin.properties.settle(&session, &server.database, self.with_roles, &asked).map_err(failed)?;
+        let was = self.manifest.contents.clone();
         let picture = session.run(&asked, move |client| {
             // What the database has been set to must not change how it is compared; a new session starts afresh.
             let version = server::server_of(client)?.version_number;
             let properties = Properties::read(client, version)?;
             let facts = Facts::read(client, &properties)?;
             let contents = server::before_the_dump(client)?;
-            Ok((version, facts, server::large_objects_and_tables(client, contents)?))
+            Ok((version, facts, server::large_objects_and_tables(client, contents, Some(&was))?))
         });
         let (version, facts, contents): (u32, Facts, Contents) = picture.map_err(|error| match error {
             DbError::Refused(_) => failed(error),

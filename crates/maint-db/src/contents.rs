@@ -74,6 +74,15 @@ impl Contents {
         self.tables.values().map(|table| table.rows).fold(0, u64::saturating_add)
     }
 
+    /// Stands before the hash of a table whose rows were hashed as text.
+    pub(crate) const AS_TEXT: &str = "text ";
+
+    /// Whether a table's rows were hashed as text.
+    pub(crate) fn is_hashed_as_text(&self, name: &str) -> bool {
+        let table = self.tables.get(name).or_else(|| self.materialized_views.get(name));
+        table.is_some_and(|table| table.hash.starts_with(Self::AS_TEXT))
+    }
+
     /// Where another one differs from this.
     pub fn differences(&self, other: &Self) -> Differences {
         let mut found = Differences::default();
