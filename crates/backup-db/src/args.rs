@@ -3,6 +3,7 @@
 use clap::Args;
 use maint_db::section::{BackupSection, DatabaseSection, Level};
 use maint_run::{Run, UsageError, args::Changing, config::Named};
+use std::path::PathBuf;
 
 const AFTER: &str = "Commands, in the place of the first NAME:
   list                    the backups that there are, the newest first
@@ -30,6 +31,9 @@ pub(crate) struct BackupArgs {
     /// For verify: what to prove, "checksum" or "restore" [default: checksum]
     #[arg(long, value_name = "LEVEL", help_heading = "Backups")]
     pub(crate) level: Option<Level>,
+    /// Lift a guard, this once
+    #[arg(long, value_name = "GUARD", help_heading = "Backups")]
+    force: Vec<String>,
     /// Restore so many tables at once [default: one for each processor]
     #[arg(long, value_name = "N", help_heading = "Backups")]
     pub(crate) jobs: Option<u32>,
@@ -43,6 +47,16 @@ pub(crate) enum Command {
     Drill,
     Restore { id: String, into: String },
     EmergencyCopy(String),
+}
+
+/// The guard that keeps the last backup from before a database lost most of its rows.
+pub(crate) const SHRINK: &str = "shrink";
+
+impl BackupArgs {
+    /// Whether a guard is lifted.
+    pub(crate) fn forces(&self, guard: &str) -> bool {
+        self.force.iter().any(|forced| forced == guard)
+    }
 }
 
 impl Command {
@@ -60,6 +74,9 @@ impl Command {
         only_for("--replace", args.replace, "restore")?;
         only_for("--no-owner", args.no_owner, "restore")?;
         only_for("--level", args.level.is_some(), "verify")?;
+        if word.is_some() && !args.force.is_empty() {
+            return Err(UsageError::new("--force is for making backups"));
+        }
         if args.jobs == Some(0) {
             return Err(UsageError::new("--jobs is 1 or more"));
         }
@@ -99,6 +116,14 @@ impl Command {
     }
 }
 
+/// A section in a run: what everything here is about.
+#[derive(Clone, Copy)]
+pub(crate) struct Case<'a> {
+    pub(crate) run: &'a Run,
+    pub(crate) args: &'a BackupArgs,
+    pub(crate) section: &'a Section,
+}
+
 /// A section that is backed up.
 #[derive(Clone)]
 pub(crate) struct Section {
@@ -108,6 +133,11 @@ pub(crate) struct Section {
 }
 
 impl Section {
+    /// Where its backups lie: its own place, then the second one.
+    pub(crate) fn dirs(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.backup.dir).chain(self.backup.copy_to.iter().map(|copy| &copy.dir))
+    }
+
     fn of(named: Named<DatabaseSection>) -> Option<Self> {
         let backup = named.value.backup.clone()?;
         Some(Self { name: named.name, database: named.value, backup })

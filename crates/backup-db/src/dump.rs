@@ -13,10 +13,16 @@ use maint_db::{
     address::Server,
     backup::{BackedUp, FileEntry, Kind},
     contents::Contents,
-    server::{self, Databases, DbError, Facts, Properties, Session},
+    quote,
+    server::{self, Counted, Databases, DbError, Facts, Properties, Session},
 };
 use maint_run::command::{self, Performed, Spawn, Tail};
-use std::{ffi::OsString, path::PathBuf};
+use std::{
+    ffi::OsString,
+    io::{self, PipeReader, Read, Write as _},
+    path::PathBuf,
+    sync::mpsc::Sender,
+};
 
 /// The dump itself, in the server's own format, compressed.
 pub(crate) const DUMP: &str = "dump.zst";
@@ -35,13 +41,52 @@ pub(crate) struct Dumped {
     pub(crate) remarks: Vec<String>,
 }
 
+/// Why nothing was.
+pub(crate) enum NotDumped {
+    /// Somebody was in the way for a moment.
+    Again(String),
+    /// For good.
+    Failed(String),
+}
+
+impl From<String> for NotDumped {
+    fn from(why: String) -> Self {
+        Self::Failed(why)
+    }
+}
+
+impl From<DbError> for NotDumped {
+    fn from(error: DbError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
 /// What the database was like in the snapshot.
 struct Picture {
     snapshot: String,
     properties: Properties,
     facts: Facts,
     roles: Vec<String>,
+    unavoidable_roles: Vec<String>,
     contents: Contents,
+    remarks: Vec<String>,
+}
+
+/// A dump that says when its first byte comes.
+struct Announced {
+    pipe: PipeReader,
+    begin: Option<Sender<()>>,
+}
+
+impl Read for Announced {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.pipe.read(buffer)?;
+        // Without a byte there was no dump: whoever waits hears that nobody will speak any more.
+        if let Some(begin) = self.begin.take().filter(|_| read > 0) {
+            let _ = begin.send(());
+        }
+        Ok(read)
+    }
 }
 
 /// A server that is being backed up.
@@ -59,33 +104,39 @@ impl Origin<'_> {
         into: &Unfinished<'_>,
         patience: &Patience,
         steps: &mut Steps,
-    ) -> Result<Dumped, String> {
+    ) -> Result<Dumped, NotDumped> {
         let dumper = Dumper::find(self.section, self.databases)?;
         let server = self.server.with_database(database);
         let credentials = Credentials::new(&server, &words::application(self.section));
         let credentials =
             credentials.map_err(|error| format!("no place in memory for a password: {error}"))?;
         let asked = || patience.over();
-        let told = |error: DbError| error.to_string();
-        let session = Session::open(&server, &words::application(self.section), &asked).map_err(told)?;
-
+        let session = Session::open(&server, &words::application(self.section), &asked)?;
         let lock_wait = self.section.backup.lock_wait.seconds() * 1000;
         let version = self.databases.version_number;
         let picture = session.run(&asked, move |client| {
-            client.batch_execute(&format!(
-                "SET lock_timeout = {lock_wait}; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-            ))?;
+            // Sequences are no part of a snapshot, and a lock on one would be held as long as it.
+            let contents = server::before_the_dump(client)?;
+            client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
             let snapshot = client.query_one("SELECT pg_export_snapshot()", &[])?.get(0);
             let properties = Properties::read(client, version)?;
             let facts = Facts::read(client, &properties)?;
             let roles = server::needed_roles(client, &properties)?;
-            let contents = server::before_the_dump(client)?;
-            Ok(Picture { snapshot, properties, facts, roles, contents })
-        });
-        let Picture { snapshot, properties, facts, roles, contents } = picture.map_err(told)?;
+            let unavoidable_roles = server::unavoidable_roles(client)?;
+            let remarks = server::left_out(client)?;
+            Ok(Picture { snapshot, properties, facts, roles, unavoidable_roles, contents, remarks })
+        })?;
+        let Picture { snapshot, properties, facts, roles, unavoidable_roles, contents, mut remarks } =
+            picture;
 
-        // Counted beside the dump: both read the same pages, and whoever comes second finds them in memory.
-        let counting = session.begin(move |client| server::large_objects_and_tables(client, contents, None));
+        // Counting waits until pg_dump has all its locks, which is when the first byte comes: a lock of ours before one
+        // of its would close a circle with whoever wants to change that table. From then on both read the same
+        // pages, and whoever comes second finds them in memory.
+        let (begin, begun) = std::sync::mpsc::channel::<()>();
+        let counting = session.begin(move |client| match begun.recv() {
+            Ok(()) => server::count_while_locked(client, contents),
+            Err(_) => Ok(Counted::Not("it was not begun".to_owned())),
+        });
         let mut files = Vec::new();
         let file = into.create(DUMP).map_err(|error| format!("{DUMP} cannot be made: {error}"))?;
         let options = [
@@ -99,30 +150,40 @@ impl Origin<'_> {
         let spawn = Spawn::new(&program, &words).with(environment);
         let level = self.section.backup.compression_level.0;
         let alarm = || patience.over().or_else(|| counting.failure().map(|error| format!("because {error}")));
-        let (performed, written) = command::stream(&spawn, self.section.backup.timeout, alarm, |mut pipe| {
-            digest::compress(&mut pipe, file, DUMP, level, || None)
+        let (performed, written) = command::stream(&spawn, self.section.backup.timeout, alarm, |pipe| {
+            let mut dump = Announced { pipe, begin: Some(begin) };
+            digest::compress(&mut dump, file, DUMP, level, || None)
         })
         .map_err(|error| format!("pg_dump cannot be started: {error}"))?;
         // What could not be written comes first: then pg_dump complains only of a closed pipe.
         let entry = written.map_err(|error| format!("{DUMP} cannot be written: {error}"))?;
         if let Some(error) = counting.failure() {
-            return Err(error.to_string());
+            return Err(error.into());
         }
         ended_well("pg_dump", &performed)?;
+        remarks.extend(warnings_in(&performed.tail));
         files.push(entry);
         steps.done("dump");
 
-        let contents = session.wait(counting, &asked).map_err(told)?;
-        let contents = session
-            .run(&asked, |client| {
-                client.batch_execute("COMMIT")?;
-                server::sequences_after(client, contents)
-            })
-            .map_err(told)?;
+        let contents = match session.wait(counting, &asked)? {
+            Counted::All(contents) => *contents,
+            Counted::Not(why) => return Err(NotDumped::Again(why)),
+        };
+        let contents = session.run(&asked, |client| {
+            client.batch_execute("COMMIT")?;
+            server::sequences_after(client, contents)
+        })?;
+        let for_all_roles = session.run(&asked, server::settings_of_all_roles)?;
         steps.done("count");
 
-        let mut remarks = Vec::new();
-        files.extend(self.globals(&dumper, &credentials, database, into, patience, &mut remarks)?);
+        let globals = self.globals(&dumper, &credentials, database, into, patience, &for_all_roles)?;
+        files.extend(globals);
+        if !self.databases.is_superuser {
+            remarks.push(format!(
+                "{} is no superuser: {ROLES} holds the roles without their passwords",
+                self.server.user
+            ));
+        }
         let text = facts.to_text();
         let schema = into.create(SCHEMA).and_then(|file| digest::write(file, SCHEMA, text.as_bytes()));
         files.push(schema.map_err(|error| format!("{SCHEMA} cannot be written: {error}"))?);
@@ -137,6 +198,7 @@ impl Origin<'_> {
             bootstrap,
             properties,
             roles,
+            unavoidable_roles,
             passwords: is_superuser,
             preloaded,
         }));
@@ -151,7 +213,7 @@ impl Origin<'_> {
         database: &str,
         into: &Unfinished<'_>,
         patience: &Patience,
-        remarks: &mut Vec<String>,
+        for_all_roles: &str,
     ) -> Result<Vec<FileEntry>, String> {
         let mut wanted = vec![(ROLES, "--roles-only")];
         if self.databases.has_tablespaces {
@@ -159,7 +221,8 @@ impl Origin<'_> {
         }
         let mut files = Vec::new();
         for (name, what) in wanted {
-            let mut options = vec![what.to_owned(), format!("--database={database}")];
+            let mut options =
+                vec![what.to_owned(), format!("--database={}", quote::setting("dbname", database))];
             if !self.databases.is_superuser {
                 // Only who may see everybody's passwords can write them down.
                 options.push("--no-role-passwords".to_owned());
@@ -175,7 +238,10 @@ impl Origin<'_> {
                 |mut pipe| {
                     let mut digest = digest::Digest::new(&file);
                     digest::copy(&mut pipe, &mut digest, || None)
-                        .and_then(|_| file.sync_all())
+                        .and_then(|_| {
+                            if name == ROLES { digest.write_all(for_all_roles.as_bytes()) } else { Ok(()) }
+                        })
+                        .and_then(|()| file.sync_all())
                         .map(|()| digest.finish())
                 },
             )
@@ -183,12 +249,6 @@ impl Origin<'_> {
             let (_, bytes, sha256) = written.map_err(|error| format!("{name} cannot be written: {error}"))?;
             ended_well("pg_dumpall", &performed)?;
             files.push(FileEntry { name: name.to_owned(), bytes, sha256, plain_bytes: None });
-        }
-        if !self.databases.is_superuser {
-            remarks.push(format!(
-                "{} is no superuser: {ROLES} holds the roles without their passwords",
-                self.server.user
-            ));
         }
         Ok(files)
     }
@@ -272,6 +332,11 @@ pub(crate) fn ended_well(program: &str, performed: &Performed) -> Result<(), Str
             None => format!("{program}: {}", performed.ended),
         }),
     }
+}
+
+/// What a program warned of.
+fn warnings_in(tail: &Tail) -> impl Iterator<Item = String> {
+    tail.lines().into_iter().filter(|line| line.contains("warning:") || line.contains("WARNING:"))
 }
 
 /// The first error among what a program printed, or else its last word.

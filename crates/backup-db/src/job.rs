@@ -1,20 +1,19 @@
 //! One section from its start to its report: back up, prove, thin out, copy on.
 
 use crate::{
-    args::{BackupArgs, Section},
-    dump::{Dumped, Origin},
+    args::{BackupArgs, Case, Section},
+    dump::{Dumped, NotDumped, Origin},
     file, keep, proof,
     store::{Keeper, NoStore, Patience, Steps, Store},
     words,
 };
 use maint_core::{
-    fs::Depot,
-    text::{count, grouped, printable, shown_path},
-    units::ByteSize,
+    text::{printable, shown_path},
+    units::{ByteSize, Span},
 };
 use maint_db::{
     address::{Address, Server},
-    backup::{Manifest, SCHEMA, encoded},
+    backup::{Kind, Manifest, SCHEMA, encoded},
     section::{Databases as Which, Level},
     server::{self, Databases, DbError, Session},
     sqlite::Source,
@@ -26,7 +25,7 @@ use maint_run::{
     report::{BackedUp, Counter, Failure, Target, Work},
     signals,
 };
-use proof::{Case, Tried};
+use proof::{Prover, Tried};
 use std::path::Path;
 
 /// Makes the backups of all sections that were selected.
@@ -46,6 +45,7 @@ enum What<'a> {
 }
 
 fn back_up(run: &Run, args: &BackupArgs, section: &Section) -> Vec<Target> {
+    let case = Case { run, args, section };
     let dry_run = section.backup.dry_run || args.changing.dry_run;
     let failed = |status: Status, why: String| {
         let mut done = target(section, &section.name, String::new(), dry_run);
@@ -53,7 +53,7 @@ fn back_up(run: &Run, args: &BackupArgs, section: &Section) -> Vec<Target> {
         if let Ok(Some(store)) = Store::look(&section.backup.dir)
             && let Ok(shelf) = store.shelf(Some(&section.name))
         {
-            keep::count(section, &shelf.backups, &BackedUp::default(), &mut done);
+            keep::count(&case, &shelf.backups, &BackedUp::default(), &mut done);
         }
         if status == Status::Critical {
             let place = shown_path(&section.backup.dir);
@@ -82,7 +82,7 @@ fn back_up(run: &Run, args: &BackupArgs, section: &Section) -> Vec<Target> {
     };
     match &address {
         Address::Sqlite(path) => {
-            vec![one(run, args, section, store.as_ref(), &What::File(path), &section.name)]
+            vec![one(&case, store.as_ref(), &What::File(path), &section.name)]
         }
         Address::Postgres(server) => match databases_of(section, server) {
             Ok((databases, names, without)) => {
@@ -98,7 +98,7 @@ fn back_up(run: &Run, args: &BackupArgs, section: &Section) -> Vec<Target> {
                         section.name.clone()
                     };
                     let what = What::Database { server, databases: &databases, name };
-                    all.push(one(run, args, section, store.as_ref(), &what, &target));
+                    all.push(one(&case, store.as_ref(), &what, &target));
                 }
                 if let Some(first) = all.first_mut() {
                     note_forgotten(run, section, server, &without, first);
@@ -171,14 +171,8 @@ fn note_forgotten(run: &Run, section: &Section, server: &Server, without: &[Stri
 }
 
 /// One database.
-fn one(
-    run: &Run,
-    args: &BackupArgs,
-    section: &Section,
-    keeper: Option<&Keeper>,
-    what: &What<'_>,
-    name: &str,
-) -> Target {
+fn one(case: &Case<'_>, keeper: Option<&Keeper>, what: &What<'_>, name: &str) -> Target {
+    let Case { run, section, .. } = *case;
     let (place, database) = match what {
         What::File(path) => (shown_path(path), shown_path(path)),
         What::Database { server, name, .. } => (server.with_database(name).shown(), name.clone()),
@@ -186,15 +180,13 @@ fn one(
     let mut done = target(section, name, place.clone(), keeper.is_none());
     let mut told = BackedUp { verified: "none", ..BackedUp::default() };
     let Some(keeper) = keeper else {
-        show(run, section, what, &database, &mut done, &mut told);
+        show(case, what, &database, &mut done, &mut told);
         done.work = Work::Backup(told);
         return done;
     };
     let mut steps = Steps::begin();
-    let before = keeper.shelf(Some(&section.name)).ok();
-    let before = before.and_then(|shelf| keep::of_database(&shelf.backups, &database).into_iter().next());
-    let case = Case { run, args, section, keeper };
-    let made = make(&case, what, &database, before.as_ref(), &mut steps, &mut told);
+    let prover = Prover { case: *case, keeper };
+    let made = make(&prover, what, &database, &mut steps, &mut told);
     let mut newest = None;
     match made {
         Err(why) if signals::asked_to_stop() => {
@@ -202,7 +194,11 @@ fn one(
         }
         Err(why) => fail(&mut done, "back up", &place, why),
         Ok(mut manifest) => {
-            prove(&case, &mut manifest, &mut steps, &mut done, &mut told);
+            prove(&prover, &mut manifest, &mut steps, &mut done, &mut told);
+            if let Kind::Sqlite { fault: Some(fault), .. } = &manifest.kind {
+                let why = format!("it is damaged, was copied as it is, and counts for nothing: {fault}");
+                fail(&mut done, "check", &place, why);
+            }
             told.id = Some(manifest.id.clone());
             told.bytes = manifest.bytes();
             told.verified = manifest.level().word();
@@ -212,57 +208,31 @@ fn one(
             newest = Some(manifest.id);
         }
     }
-    let has_shrunk = newest.as_ref().zip(before.as_ref()).and_then(|(_, before)| shrinkage(&done, before));
-    if let Some(why) = has_shrunk {
-        // Whoever has lost data should not lose the backup of them in the same night.
-        done.note(Status::Warning, format!("{why}: nothing was removed this time"));
-        count_all(keeper, section, &database, &told, &mut done);
-    } else if newest.is_some() && !signals::asked_to_stop() {
-        keep::thin_out(run, section, keeper, &database, newest.as_deref(), &mut done, &mut told);
+    if newest.is_some() && !signals::asked_to_stop() {
+        keep::thin_out(case, keeper, &database, newest.as_deref(), &mut done, &mut told);
         if let Some(to) = &section.backup.copy_to {
-            keep::copy_on(run, section, to, keeper, &database, &mut done, &mut told);
+            keep::copy_on(case, to, keeper, &database, &mut done, &mut told);
             steps.done("copy on");
         }
-    } else {
+    } else if let Ok(shelf) = keeper.shelf(Some(&section.name)) {
         // Where nothing new came nothing old goes.
-        count_all(keeper, section, &database, &told, &mut done);
+        keep::count(case, &keep::of_database(run, &shelf.backups, &database), &told, &mut done);
     }
     told.steps = steps.all;
     done.work = Work::Backup(told);
     done
 }
 
-/// What is there, in numbers.
-fn count_all(keeper: &Keeper, section: &Section, database: &str, told: &BackedUp, done: &mut Target) {
-    if let Ok(shelf) = keeper.shelf(Some(&section.name)) {
-        keep::count(section, &keep::of_database(&shelf.backups, database), told, done);
-    }
-}
-
-/// Whether a database holds much less than when it was last backed up, in a sentence.
-fn shrinkage(done: &Target, before: &Manifest) -> Option<String> {
-    const A_FEW: u64 = 100;
-    let (was, is) = (before.contents.rows(), done.counts.get(Counter::BackupRows));
-    (was >= A_FEW && is < was / 2)
-        .then(|| format!("it holds {}, and held {} in {}", count(is, "row"), grouped(was), before.id))
-}
-
 /// The job is not done, and this is why.
-fn fail(done: &mut Target, operation: &str, path: &str, error: String) {
+pub(crate) fn fail(done: &mut Target, operation: &str, path: &str, error: String) {
     done.errors.push(Failure { path: path.to_owned(), operation: operation.to_owned(), error });
     done.counts.add(Counter::Errors, 1);
     done.worsen(Status::Critical);
 }
 
 /// A dry run: what would come, what there is, and what would go.
-fn show(
-    run: &Run,
-    section: &Section,
-    what: &What<'_>,
-    database: &str,
-    done: &mut Target,
-    told: &mut BackedUp,
-) {
+fn show(case: &Case<'_>, what: &What<'_>, database: &str, done: &mut Target, told: &mut BackedUp) {
+    let section = case.section;
     // A file is not even opened: SQLite would make files beside it.
     let source_bytes = match what {
         What::File(path) => std::fs::metadata(path).map(|seen| seen.len()).map_err(|error| error.to_string()),
@@ -288,52 +258,63 @@ fn show(
         }
     }
     match store {
-        Some(store) => keep::preview(run, section, &store, database, done, told),
+        Some(store) => keep::preview(case, &store, database, done, told),
         None => told.found.push(format!("{} is not there yet", shown_path(&section.backup.dir))),
     }
 }
 
 /// A complete backup whose files have been read back.
 fn make(
-    case: &Case<'_>,
+    prover: &Prover<'_>,
     what: &What<'_>,
     database: &str,
-    before: Option<&Manifest>,
     steps: &mut Steps,
     told: &mut BackedUp,
 ) -> Result<Manifest, String> {
-    let Case { run, section, keeper, .. } = *case;
+    let (Case { run, section, .. }, keeper) = (prover.case, prover.keeper);
     let patience = Patience::new(section.backup.timeout);
-    let started = clock::now();
     let several = section.backup.databases != Which::One;
     let stem = if several { format!("{}.{}", section.name, encoded(database)) } else { section.name.clone() };
-    let id = format!("{stem}-{}", clock::compact(run.now));
-    if !Depot::is_good_id(&id) {
-        return Err(format!("{id} is too long a name"));
-    }
     let source_bytes = match what {
         What::File(path) => Source::open(path, section.database.busy_timeout())
             .and_then(|source| source.bytes())
             .map_err(|error| error.to_string())?,
         What::Database { databases, name, .. } => databases.size_of(name)?,
     };
-    keeper.has_room(estimate(source_bytes, before, matches!(what, What::File(_))))?;
+    let before =
+        keep::of_database(run, &keeper.shelf(Some(&section.name))?.backups, database).into_iter().next();
+    keeper.has_room(estimate(source_bytes, before.as_ref(), matches!(what, What::File(_))))?;
 
-    let into = keeper
-        .depot()
-        .begin(keeper.warrant(), &id)
-        .map_err(|error| format!("{id} cannot be begun: {error}"))?;
-    let dumped = match what {
-        What::File(path) => file::back_up(section, path, &into, keeper.warrant(), &patience, steps),
-        What::Database { server, databases, name } => {
-            Origin { section, server, databases }.dump(name, &into, &patience, steps)
-        }
-    };
-    let Dumped { kind, contents, files, remarks } = match dumped {
-        Ok(dumped) => dumped,
-        Err(why) => {
-            into.give_up(keeper.warrant());
-            return Err(why);
+    // Whoever has waited for another run would else have its moment.
+    let mut time = clock::now();
+    let is_taken = |time| keeper.depot().open(&format!("{stem}-{}", clock::compact(time))).is_ok();
+    while is_taken(time) {
+        time = time.plus(Span::from_seconds(1));
+    }
+    let id = format!("{stem}-{}", clock::compact(time));
+    let mut tries = 0;
+    let (into, Dumped { kind, contents, files, remarks }) = loop {
+        tries += 1;
+        let into = keeper
+            .depot()
+            .begin(keeper.warrant(), &id)
+            .map_err(|error| format!("{id} cannot be begun: {error}"))?;
+        let dumped = match what {
+            What::File(path) => file::back_up(section, path, &into, keeper.warrant(), &patience, steps)
+                .map_err(NotDumped::Failed),
+            What::Database { server, databases, name } => {
+                Origin { section, server, databases }.dump(name, &into, &patience, steps)
+            }
+        };
+        match dumped {
+            Ok(dumped) => break (into, dumped),
+            Err(error) => {
+                into.give_up(keeper.warrant());
+                match error {
+                    NotDumped::Again(why) if tries < TRIES => log::info!("{database}: {why}; once more"),
+                    NotDumped::Again(why) | NotDumped::Failed(why) => return Err(why),
+                }
+            }
         }
     };
     told.found.extend(remarks);
@@ -348,8 +329,8 @@ fn make(
         },
         host: run.host().to_owned(),
         made_by: proof::SIGNED.to_owned(),
-        time: run.now.seconds,
-        started: clock::rfc3339(started),
+        time: time.seconds,
+        started: clock::rfc3339(time),
         finished: clock::rfc3339(clock::now()),
         kind,
         source_bytes,
@@ -361,6 +342,9 @@ fn make(
     told.found.insert(0, proof::in_tables(&manifest));
     Ok(manifest)
 }
+
+/// A table that is emptied or locked at the wrong moment is tried again, so often.
+const TRIES: u32 = 3;
 
 /// About what a backup will take: as the last one did, as much more as the database has grown, and a tenth.
 fn estimate(source_bytes: u64, before: Option<&Manifest>, is_file: bool) -> u64 {
@@ -378,26 +362,27 @@ fn estimate(source_bytes: u64, before: Option<&Manifest>, is_file: bool) -> u64 
 
 /// Proves of a new backup what its section asks for, as often as it asks.
 fn prove(
-    case: &Case<'_>,
+    prover: &Prover<'_>,
     manifest: &mut Manifest,
     steps: &mut Steps,
     done: &mut Target,
     told: &mut BackedUp,
 ) {
     let mut levels = vec![Level::Checksum];
-    if case.section.backup.verify == Level::Restore {
-        match not_due(case, &manifest.database) {
+    if prover.case.section.backup.verify == Level::Restore {
+        match not_due(prover, &manifest.database) {
             None => levels.push(Level::Restore),
             Some(why) => told.found.push(why),
         }
     }
     for level in levels {
-        match case.prove(manifest, level, steps) {
+        match prover.prove(manifest, level, steps) {
             Tried::Holds(remarks) => told.found.extend(remarks),
             Tried::Fails(why) => {
                 fail(done, "prove", &manifest.id, why);
                 return;
             }
+            Tried::Unwritten(why) => return done.note(Status::Warning, format!("{}: {why}", manifest.id)),
             Tried::Untried(why) => {
                 done.note(Status::Warning, format!("{} is complete, and not proved: {why}", manifest.id));
                 return;
@@ -407,19 +392,25 @@ fn prove(
 }
 
 /// Why a restore need not be tried today.
-fn not_due(case: &Case<'_>, database: &str) -> Option<String> {
-    let Case { run, section, keeper, .. } = case;
+fn not_due(prover: &Prover<'_>, database: &str) -> Option<String> {
+    let Case { run, section, .. } = prover.case;
     let every = section.backup.verify_every?;
-    let shelf = keeper.shelf(Some(&section.name)).ok()?;
-    let last = shelf
-        .backups
+    let backups = keep::of_database(run, &prover.keeper.shelf(Some(&section.name)).ok()?.backups, database);
+    let tried = backups
         .iter()
-        .filter(|manifest| manifest.database == database)
-        .filter_map(Manifest::restored)
-        .max()?;
+        .flat_map(|manifest| manifest.proofs.iter().filter(|proof| proof.level == Level::Restore));
+    // After one that failed none is put off.
+    if !tried.max_by_key(|proof| proof.time)?.held {
+        return None;
+    }
+    // How old the data are of which it is known, whenever that was found out.
+    let newest = backups.iter().filter(|manifest| manifest.restored().is_some()).map(Manifest::time).max()?;
     // One ahead of the clock says nothing about how long ago it was.
-    let age = (last <= run.now).then(|| run.now.since(last))?;
+    let age = (newest <= run.now).then(|| run.now.since(newest))?;
     (age < every).then(|| {
-        format!("a restore was last proved {} ago, and is tried when that is {every}", age.roughly())
+        format!(
+            "the newest backup that was restored is {} old, and a restore is tried when that is {every}",
+            age.roughly()
+        )
     })
 }

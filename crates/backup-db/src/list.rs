@@ -28,7 +28,13 @@ struct Backup {
     verified_time: Option<String>,
     rows: u64,
     path: String,
-    copies: Vec<String>,
+    copies: Vec<Place>,
+}
+
+#[derive(Serialize)]
+struct Place {
+    path: String,
+    verified: &'static str,
 }
 
 #[derive(Serialize)]
@@ -62,13 +68,16 @@ impl Backup {
 pub(crate) fn run(run: &mut Run) -> Result<(), UsageError> {
     let sections = Section::selected(run)?;
     let mut listing = Listing { schema: "maint.backups/1", backups: Vec::new(), damaged: Vec::new() };
-    let mut faults = Vec::new();
+    let (mut faults, mut missing) = (Vec::new(), false);
     for section in &sections {
-        let copies = section.backup.copy_to.iter().map(|copy| &copy.dir);
-        for dir in std::iter::once(&section.backup.dir).chain(copies) {
+        for dir in section.dirs() {
             let shelf = match Store::look(dir) {
                 Ok(Some(store)) => store.shelf(Some(&section.name)),
-                Ok(None) => continue,
+                Ok(None) => {
+                    log::warn!("{}: {} is not there", section.name, shown_path(dir));
+                    missing = true;
+                    continue;
+                }
                 Err(why) => Err(why),
             };
             match shelf {
@@ -77,7 +86,9 @@ pub(crate) fn run(run: &mut Run) -> Result<(), UsageError> {
                         let backup = Backup::of(manifest, dir);
                         // A copy is no second backup; one whose original is gone is.
                         match listing.backups.iter_mut().find(|known| known.id == backup.id) {
-                            Some(known) => known.copies.push(backup.path),
+                            Some(known) => {
+                                known.copies.push(Place { path: backup.path, verified: backup.verified })
+                            }
                             None => listing.backups.push(backup),
                         }
                     }
@@ -103,7 +114,11 @@ pub(crate) fn run(run: &mut Run) -> Result<(), UsageError> {
     }
     screen::result(&text)
         .map_err(|error| UsageError::new(format!("the list could not be printed: {error}")))?;
-    run.answer(if is_sound { Status::Ok } else { Status::Critical });
+    run.answer(match (is_sound, missing) {
+        (false, _) => Status::Critical,
+        (true, true) => Status::Warning,
+        (true, false) => Status::Ok,
+    });
     Ok(())
 }
 
@@ -119,7 +134,8 @@ fn in_words(listing: &Listing) -> String {
         // Writing to a String cannot fail, here and below.
         let _ = writeln!(text, "{id:<width$}  {time}  {size:>10}  {verified:<8}  {dbname}  {path}");
         for copy in copies {
-            let _ = writeln!(text, "{:<width$}  copy: {copy}", "");
+            let Place { path, verified } = copy;
+            let _ = writeln!(text, "{:<width$}  copy, {verified}: {path}", "");
         }
     }
     for Damaged { id, error, path, .. } in &listing.damaged {

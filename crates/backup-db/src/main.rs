@@ -8,6 +8,7 @@ mod file;
 mod job;
 mod keep;
 mod list;
+mod place;
 mod proof;
 mod restore;
 mod scratch;
@@ -33,6 +34,7 @@ impl Tool for BackupDb {
     const NAME: &'static str = "backup-db";
     const ABOUT: &'static str = "Makes backups of databases and proves them by restoring them";
     const SECTION: &'static str = "database";
+    const GUARDS: &'static [&'static str] = &[args::SHRINK];
     type Args = BackupArgs;
 
     fn describe(config: &Config) -> Result<Vec<String>, Faults> {
@@ -47,7 +49,7 @@ impl Tool for BackupDb {
             Command::Verify(ids) => proof::run(run, args, &ids),
             Command::Drill => proof::drill(run, args),
             Command::Restore { id, into } => restore::run(run, args, &id, &into),
-            Command::EmergencyCopy(name) => file::emergency_copy(run, &name),
+            Command::EmergencyCopy(name) => place::emergency_copy(run, &name),
         }
     }
 }

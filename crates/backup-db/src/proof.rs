@@ -2,14 +2,14 @@
 //! was backed up.
 
 use crate::{
-    args::{BackupArgs, Section},
+    args::{BackupArgs, Case, Section},
     file,
     restore::{NotRestored, Restoring, in_short, jobs, needs},
-    scratch::Scratch,
-    store::{self, Keeper, NoStore, Patience, Steps},
+    scratch::{OURS, Scratch},
+    store::{self, Keeper, NoStore, PROOF_OF, Patience, Steps},
     tools::Tools,
 };
-use maint_core::text::{count, shown_path};
+use maint_core::text::{count, printable, shown_path};
 use maint_db::{
     address::{Address, Server},
     backup::{BackedUp, Kind, Manifest, Proof},
@@ -23,7 +23,7 @@ use maint_run::{
     exit::Status,
     report::{self, Counter, Target, Work},
 };
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 /// What came of trying to prove something.
 pub(crate) enum Tried {
@@ -31,6 +31,8 @@ pub(crate) enum Tried {
     Holds(Vec<String>),
     /// It is not so.
     Fails(String),
+    /// It is proved, and that could not be written down: nobody will know tomorrow.
+    Unwritten(String),
     /// It could not be tried.
     Untried(String),
 }
@@ -39,18 +41,16 @@ pub(crate) enum Tried {
 pub(crate) const SIGNED: &str = concat!("backup-db ", env!("CARGO_PKG_VERSION"));
 const NAME: &str = "maint/backup-db/proof";
 
-/// A backup of which something is to be proved.
-pub(crate) struct Case<'a> {
-    pub(crate) run: &'a Run,
-    pub(crate) args: &'a BackupArgs,
-    pub(crate) section: &'a Section,
+/// Where something is to be proved of a backup.
+pub(crate) struct Prover<'a> {
+    pub(crate) case: Case<'a>,
     pub(crate) keeper: &'a Keeper,
 }
 
-impl Case<'_> {
+impl Prover<'_> {
     /// Proves something of a backup, and writes down what came of it.
     pub(crate) fn prove(&self, manifest: &mut Manifest, level: Level, steps: &mut Steps) -> Tried {
-        let patience = Patience::new(self.section.backup.timeout);
+        let patience = Patience::new(self.case.section.backup.timeout);
         let begun = Instant::now();
         let mut by = SIGNED.to_owned();
         let tried = match (level, &manifest.kind) {
@@ -60,8 +60,8 @@ impl Case<'_> {
                 self.in_a_file(manifest, &patience, steps)
             }
             (Level::Restore, Kind::Postgresql(origin)) => {
-                let restoring = Trial { case: self, manifest, origin, patience: &patience };
-                let tried = match &self.section.backup.scratch {
+                let restoring = Trial { prover: self, manifest, origin, patience: &patience };
+                let tried = match &self.case.section.backup.scratch {
                     None => restoring.beside(steps, &mut by),
                     Some(name) => restoring.elsewhere(name, steps, &mut by),
                 };
@@ -73,7 +73,7 @@ impl Case<'_> {
         };
         steps.done(if level == Level::Restore { "clean up" } else { "read back" });
         let (held, remarks) = match &tried {
-            Tried::Untried(_) => return tried,
+            Tried::Untried(_) | Tried::Unwritten(_) => return tried,
             Tried::Holds(remarks) => (true, remarks.clone()),
             Tried::Fails(why) => (false, vec![why.clone()]),
         };
@@ -85,9 +85,8 @@ impl Case<'_> {
         // What is not written down will not be known tomorrow: it does not count today either.
         manifest.proofs = before;
         match tried {
-            Tried::Holds(mut remarks) => {
-                remarks.push(format!("proved by {level}, and not written down: {why}"));
-                Tried::Holds(remarks)
+            Tried::Holds(_) => {
+                Tried::Unwritten(format!("it is proved by {level}, and that is not written down: {why}"))
             }
             tried => tried,
         }
@@ -105,7 +104,7 @@ impl Case<'_> {
             return Tried::Untried(why);
         }
         let warrant = self.keeper.warrant();
-        let place = match self.keeper.depot().begin(warrant, &format!("proof-of-{}", manifest.id)) {
+        let place = match self.keeper.depot().begin(warrant, &format!("{PROOF_OF}{}", manifest.id)) {
             Ok(place) => place,
             Err(error) => return Tried::Untried(format!("no place to restore to: {error}")),
         };
@@ -125,7 +124,7 @@ fn untried(why: impl Into<String>) -> NotRestored {
 
 /// A dump that is to be restored somewhere.
 struct Trial<'a> {
-    case: &'a Case<'a>,
+    prover: &'a Prover<'a>,
     manifest: &'a Manifest,
     origin: &'a BackedUp,
     patience: &'a Patience,
@@ -133,14 +132,23 @@ struct Trial<'a> {
 
 impl Trial<'_> {
     fn restoring<'t>(&'t self, tools: &'t Tools, with_roles: bool, compares_roles: bool) -> Restoring<'t> {
-        let jobs = jobs(self.case.args, self.case.section);
-        let Self { case, manifest, origin, patience } = self;
-        Restoring { store: case.keeper, manifest, origin, tools, jobs, with_roles, compares_roles, patience }
+        let jobs = jobs(self.prover.case.args, self.prover.case.section);
+        let Self { prover, manifest, origin, patience } = self;
+        Restoring {
+            store: prover.keeper,
+            manifest,
+            origin,
+            tools,
+            jobs,
+            with_roles,
+            compares_roles,
+            patience,
+        }
     }
 
     fn scratch(&self, bytes: u64) -> Result<Scratch, NotRestored> {
-        let place = self.case.section.backup.scratch_dir.as_deref();
-        Scratch::make(self.case.run, place, bytes).map_err(NotRestored::Untried)
+        let place = self.prover.case.section.backup.scratch_dir.as_deref();
+        Scratch::make(self.prover.case.run, place, bytes).map_err(NotRestored::Untried)
     }
 
     /// In a server of our own.
@@ -154,6 +162,8 @@ impl Trial<'_> {
         steps.done("server");
         let restoring = self.restoring(&tools, true, true);
         restoring.roles(&server)?;
+        // Whatever the roles of the server have been set to or forbidden, we are one of our own.
+        let server = Server { user: OURS.to_owned(), ..server };
         let asked = || self.patience.over();
         let session = Session::open(&server, NAME, &asked).map_err(untried)?;
         // Nothing else is in this server: the database can have the name it had, unless every server has one of
@@ -169,7 +179,7 @@ impl Trial<'_> {
 
     /// In a database of a server that is there for this.
     fn elsewhere(&self, place: &str, steps: &mut Steps, by: &mut String) -> Result<Tried, NotRestored> {
-        let server = scratch_server(self.case.run, place).map_err(NotRestored::Untried)?;
+        let server = scratch_server(self.prover.case.run, place).map_err(NotRestored::Untried)?;
         let asked = || self.patience.over();
         let session = Session::open(&server, NAME, &asked).map_err(untried)?;
         let there = session.run(&asked, server::server_of).map_err(untried)?;
@@ -179,6 +189,11 @@ impl Trial<'_> {
         let roles = self.origin.roles.clone();
         let missing =
             session.run(&asked, move |client| server::missing_roles(client, &roles)).map_err(untried)?;
+        if let Some(role) = missing.iter().find(|role| self.origin.unavoidable_roles.contains(role)) {
+            return Err(untried(format!(
+                "{place} does not know the role {role}, which a policy or a user mapping is about"
+            )));
+        }
         let database = format!("maint_proof_{}", std::process::id());
         server::create(&session, &database, &self.origin.properties, &asked).map_err(untried)?;
         let restoring = self.restoring(&tools, missing.is_empty(), false);
@@ -225,38 +240,39 @@ pub(crate) fn run(run: &mut Run, args: &BackupArgs, ids: &[String]) -> Result<()
         return Err(UsageError::new("--level is checksum or restore"));
     }
     let mut all = Vec::new();
+    let mut trouble = Vec::new();
     for id in ids {
-        let found = store::find(run, id)?;
-        all.push((found.section, found.dir, id.clone()));
+        all.extend(store::find(run, id)?.into_iter().map(|found| (found.section, found.dir, id.clone())));
     }
     if ids.is_empty() {
-        for section in Section::all(run)? {
-            let dirs = std::iter::once(section.backup.dir.clone())
-                .chain(section.backup.copy_to.iter().map(|copy| copy.dir.clone()));
-            for dir in dirs {
-                let shelf = match store::Store::look(&dir) {
-                    Ok(Some(store)) => store.shelf(Some(&section.name)),
-                    Ok(None) => continue,
-                    Err(why) => Err(why),
-                };
-                match shelf {
-                    Ok(shelf) => {
+        for section in Section::selected(run)? {
+            for dir in section.dirs() {
+                match store::Store::look(dir)
+                    .and_then(|store| store.map(|store| store.shelf(Some(&section.name))).transpose())
+                {
+                    Ok(Some(shelf)) => {
                         let whole = shelf.backups.into_iter().map(|manifest| manifest.id);
                         let ids = whole.chain(shelf.damaged.into_iter().map(|(id, _)| id));
                         all.extend(ids.map(|id| (section.clone(), dir.clone(), id)));
                     }
-                    Err(why) => {
-                        let mut done = Target::new(&section.name, shown_path(&dir), String::new(), false);
-                        done.work = Work::Backup(report::BackedUp::default());
-                        done.note(Status::Critical, why);
-                        run.record(done);
-                    }
+                    Ok(None) => trouble.push((
+                        section.name.clone(),
+                        dir.clone(),
+                        Status::Warning,
+                        "it is not there".to_owned(),
+                    )),
+                    Err(why) => trouble.push((section.name.clone(), dir.clone(), Status::Critical, why)),
                 }
             }
         }
         if all.is_empty() {
             run.explain_idleness("there is no backup to verify");
         }
+    }
+    for (name, dir, status, why) in trouble {
+        let mut done = nothing(&name, &dir);
+        done.note(status, why);
+        run.record(done);
     }
     run.works_ad_hoc();
     for (section, dir, id) in all {
@@ -271,6 +287,13 @@ pub(crate) fn run(run: &mut Run, args: &BackupArgs, ids: &[String]) -> Result<()
     Ok(())
 }
 
+/// A section of which there is nothing to look at.
+fn nothing(name: &str, dir: &Path) -> Target {
+    let mut done = Target::new(name, shown_path(dir), "verified".to_owned(), false);
+    done.work = Work::Backup(report::BackedUp { verified: "none", ..report::BackedUp::default() });
+    done
+}
+
 /// `drill [NAME]…`: the newest of each is restored, as if it were needed.
 pub(crate) fn drill(run: &mut Run, args: &BackupArgs) -> Result<(), UsageError> {
     let sections = Section::selected(run)?;
@@ -282,18 +305,14 @@ pub(crate) fn drill(run: &mut Run, args: &BackupArgs) -> Result<(), UsageError> 
             Ok(Some(shelf)) => newest_of_each(shelf.backups),
             Ok(None) => Vec::new(),
             Err(why) => {
-                let mut done =
-                    Target::new(&section.name, shown_path(&section.backup.dir), "drill".to_owned(), false);
-                done.work = Work::Backup(report::BackedUp::default());
+                let mut done = nothing(&section.name, &section.backup.dir);
                 done.note(Status::Critical, why);
                 run.record(done);
                 continue;
             }
         };
         if newest.is_empty() {
-            let mut done =
-                Target::new(&section.name, shown_path(&section.backup.dir), "drill".to_owned(), false);
-            done.work = Work::Backup(report::BackedUp::default());
+            let mut done = nothing(&section.name, &section.backup.dir);
             done.note(Status::Critical, "there is no backup that could be restored");
             run.record(done);
         }
@@ -334,18 +353,20 @@ fn verify(run: &Run, args: &BackupArgs, section: &Section, id: &str, level: Leve
                 None => {
                     let why = shelf.damaged.into_iter().find(|(name, _)| name == id);
                     let why = why.map_or_else(|| "it is gone".to_owned(), |(_, why)| why);
-                    done.note(Status::Critical, format!("it is damaged: {why}"));
+                    crate::job::fail(&mut done, "prove", id, format!("it is damaged: {why}"));
                 }
                 Some(mut manifest) => {
-                    let case = Case { run, args, section, keeper: &keeper };
+                    let prover = Prover { case: Case { run, args, section }, keeper: &keeper };
                     // No restore says more than its files do: they come first.
-                    let mut tried = case.prove(&mut manifest, Level::Checksum, &mut steps);
-                    if level == Level::Restore && matches!(tried, Tried::Holds(_)) {
-                        tried = case.prove(&mut manifest, Level::Restore, &mut steps);
+                    let mut tried = prover.prove(&mut manifest, Level::Checksum, &mut steps);
+                    if level == Level::Restore && matches!(tried, Tried::Holds(_) | Tried::Unwritten(_)) {
+                        tried = prover.prove(&mut manifest, Level::Restore, &mut steps);
                     }
                     match tried {
                         Tried::Holds(remarks) => told.found.extend(remarks),
-                        Tried::Fails(why) => done.note(Status::Critical, why),
+                        // On a disk that takes nothing it is still worth knowing.
+                        Tried::Unwritten(why) => told.found.push(why),
+                        Tried::Fails(why) => crate::job::fail(&mut done, "prove", id, why),
                         Tried::Untried(why) => {
                             done.note(Status::Warning, format!("it could not be proved: {why}"))
                         }
@@ -371,5 +392,5 @@ pub(crate) fn in_tables(manifest: &Manifest) -> String {
     let tables = count(manifest.contents.tables.len() as u64, "table");
     let objects = manifest.contents.large_objects.as_ref().map_or(0, |objects| objects.rows);
     let objects = if objects > 0 { format!(", {}", count(objects, "large object")) } else { String::new() };
-    format!("{}: {tables}{objects}", manifest.source)
+    format!("{}: {tables}{objects}", printable(manifest.source.as_bytes()))
 }

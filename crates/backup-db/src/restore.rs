@@ -5,7 +5,7 @@ use crate::{
     credentials::Credentials,
     digest,
     dump::{DUMP, ROLES, SCHEMA, ended_well},
-    file,
+    place,
     scratch::Scratch,
     store::{self, Found, Patience, Steps, Store},
     tools::Tools,
@@ -100,6 +100,17 @@ impl Restoring<'_> {
         }
     }
 
+    /// What the database was made of.
+    fn facts(&self) -> Result<Facts, NotRestored> {
+        let mut text = String::new();
+        let schema = self.store.file(&self.manifest.id, SCHEMA).map_err(NotRestored::Failed)?;
+        schema
+            .take(1 << 30)
+            .read_to_string(&mut text)
+            .map_err(|error| NotRestored::Failed(format!("{SCHEMA} cannot be read: {error}")))?;
+        Ok(Facts::of_text(&text))
+    }
+
     /// Fills an empty database, and compares what came out with what was backed up.
     pub(crate) fn fill(
         &self,
@@ -107,11 +118,17 @@ impl Restoring<'_> {
         scratch: &Scratch,
         steps: &mut Steps,
     ) -> Result<Differences, NotRestored> {
+        let was = self.facts()?;
         let dump = self.unpacked(scratch)?;
         steps.done("unpack");
         let asked = || self.patience.over();
         let untried = |error: DbError| NotRestored::Untried(error.to_string());
         let failed = |error: DbError| NotRestored::Failed(error.to_string());
+        if !was.has("schema public") {
+            // Every new database has one, and no dump says that this one had not.
+            let session = Session::open(server, NAME, &asked).map_err(untried)?;
+            session.execute(&asked, "DROP SCHEMA IF EXISTS public").map_err(untried)?;
+        }
         let credentials =
             Credentials::new(server, NAME).map_err(|error| NotRestored::Untried(error.to_string()))?;
         let program = self.tools.program("pg_restore").map_err(NotRestored::Untried)?;
@@ -138,27 +155,21 @@ impl Restoring<'_> {
 
         let session = Session::open(server, NAME, &asked).map_err(untried)?;
         self.origin.properties.settle(&session, &server.database, self.with_roles, &asked).map_err(failed)?;
-        let was = self.manifest.contents.clone();
+        let counted = self.manifest.contents.clone();
         let picture = session.run(&asked, move |client| {
             // What the database has been set to must not change how it is compared; a new session starts afresh.
             let version = server::server_of(client)?.version_number;
             let properties = Properties::read(client, version)?;
             let facts = Facts::read(client, &properties)?;
             let contents = server::before_the_dump(client)?;
-            Ok((version, facts, server::large_objects_and_tables(client, contents, Some(&was))?))
+            Ok((version, facts, server::large_objects_and_tables(client, contents, Some(&counted))?))
         });
         let (version, facts, contents): (u32, Facts, Contents) = picture.map_err(|error| match error {
             DbError::Refused(_) => failed(error),
             error => untried(error),
         })?;
         steps.done("compare");
-        let mut text = String::new();
-        let schema = self.store.file(&self.manifest.id, SCHEMA).map_err(NotRestored::Failed)?;
-        schema
-            .take(1 << 30)
-            .read_to_string(&mut text)
-            .map_err(|error| NotRestored::Failed(format!("{SCHEMA} cannot be read: {error}")))?;
-        let (was, is) = (Facts::of_text(&text), facts);
+        let is = facts.without_role(crate::scratch::OURS);
         let (was, is) = match (self.with_roles, self.compares_roles) {
             (true, true) => (was, is),
             (true, false) => (was.without_role_lines(), is.without_role_lines()),
@@ -205,10 +216,26 @@ pub(crate) fn in_short(faults: &[String]) -> String {
 
 /// `restore ID --into TO`.
 pub(crate) fn run(run: &mut Run, args: &BackupArgs, id: &str, into: &str) -> Result<(), UsageError> {
-    let Found { section, dir, manifest } = store::find(run, id)?;
+    let mut places = store::find(run, id)?;
+    let whole = places.iter().position(|found| {
+        let store = Store::look(&found.dir).ok().flatten();
+        let patience = Patience::new(found.section.backup.timeout);
+        let checked =
+            found.manifest.as_ref().ok().zip(store).map(|(manifest, store)| store.check(manifest, &patience));
+        matches!(checked, Some(Ok(())))
+    });
+    // Where none is whole, the first one says why.
+    let Found { section, dir, manifest } = places.swap_remove(whole.unwrap_or(0));
     let manifest = match manifest {
         Ok(manifest) => manifest,
-        Err(why) => return Err(UsageError::new(format!("{id} is damaged and cannot be restored: {why}"))),
+        Err(why) => {
+            run.works_ad_hoc();
+            let mut done = Target::new(id, shown_path(&dir), "restored".to_owned(), false);
+            done.work = Work::Backup(report::BackedUp { verified: "none", ..report::BackedUp::default() });
+            crate::job::fail(&mut done, "restore", id, format!("it is damaged: {why}"));
+            run.record(done);
+            return Ok(());
+        }
     };
     // What cannot be meant is said before anything is begun.
     let to = match &manifest.kind {
@@ -220,7 +247,7 @@ pub(crate) fn run(run: &mut Run, args: &BackupArgs, id: &str, into: &str) -> Res
             let server = settings.resolve(None, Span::from_seconds(10)).map_err(wrong)?;
             To::Server(server)
         }
-        Kind::Sqlite { .. } => To::File(file::destination(into)?),
+        Kind::Sqlite { .. } => To::File(place::destination(into)?),
     };
     run.works_ad_hoc();
     let place = match &to {
@@ -249,7 +276,8 @@ pub(crate) fn run(run: &mut Run, args: &BackupArgs, id: &str, into: &str) -> Res
         }
         (Ok(Some(store)), To::File(path)) => {
             let patience = Patience::new(section.backup.timeout);
-            file::restore(run, &store, &manifest, path, args.replace, &patience, &mut steps)
+            let scratch = section.backup.scratch_dir.as_deref();
+            place::restore(run, &store, &manifest, (path, args.replace), scratch, &patience, &mut steps)
         }
         (Ok(None), _) => Err((Status::Critical, format!("{} is not there", shown_path(&dir)))),
         (Err(why), _) => Err((Status::Critical, why)),
@@ -261,6 +289,7 @@ pub(crate) fn run(run: &mut Run, args: &BackupArgs, id: &str, into: &str) -> Res
             done.counts.set(Counter::BackupRows, manifest.contents.rows());
             done.counts.set(Counter::DatabaseBytes, manifest.source_bytes);
         }
+        Err((Status::Critical, why)) => crate::job::fail(&mut done, "restore", id, why),
         Err((status, why)) => done.note(status, why),
     }
     told.steps = steps.all;
@@ -277,11 +306,11 @@ enum To {
 /// What was found out on the way; or how bad it is, and why.
 pub(crate) type Restored = Result<Vec<String>, (Status, String)>;
 
-fn critical(why: impl Into<String>) -> (Status, String) {
+pub(crate) fn critical(why: impl Into<String>) -> (Status, String) {
     (Status::Critical, why.into())
 }
 
-fn refused(why: impl Into<String>) -> (Status, String) {
+pub(crate) fn refused(why: impl Into<String>) -> (Status, String) {
     (Status::Refused, why.into())
 }
 
@@ -301,6 +330,10 @@ struct Goal<'a> {
     session: Session,
     tools: Tools,
     exists: bool,
+    /// What the database that is there is to keep.
+    keeps: Option<Properties>,
+    /// What was found on the way.
+    remarks: Vec<String>,
 }
 
 impl IntoServer<'_> {
@@ -334,7 +367,13 @@ impl IntoServer<'_> {
             }
             Err(NotRestored::Untried(why) | NotRestored::Failed(why)) => Err(critical(why)),
         };
-        let done = remarks.and_then(|remarks| goal.swap_in(&fresh).map(|told| [remarks, told].concat()));
+        let done = remarks.and_then(|remarks| {
+            if let Some(old) = &goal.keeps {
+                // Who wants no owners has made the database as he wants it.
+                old.settle(&goal.session, &fresh, true, &|| None).map_err(critical)?;
+            }
+            goal.swap_in(&fresh).map(|told| [remarks, told, goal.remarks.clone()].concat())
+        });
         if done.is_err()
             // Nobody waits any more for what this run began; it is cleaned up all the same.
             && let Err(error) = server::drop_database(&goal.session, &fresh, &|| None)
@@ -350,11 +389,13 @@ impl IntoServer<'_> {
         let asked = || self.patience.over();
         let database = server.database.as_str();
         // Any database will do to make another; one of these is everywhere.
-        let session = Session::open(&server.with_database("postgres"), NAME, &asked)
-            .or_else(|first| {
-                Session::open(&server.with_database("template1"), NAME, &asked).map_err(|_| first)
-            })
-            .map_err(critical)?;
+        let open = |name: &str| Session::open(&server.with_database(name), NAME, &asked);
+        let session = match database {
+            // Nobody may be in the one that is replaced.
+            "postgres" => open("template1"),
+            _ => open("postgres").or_else(|first| open("template1").map_err(|_| first)),
+        };
+        let session = session.map_err(critical)?;
         let there = session.run(&asked, server::server_of).map_err(critical)?;
         if there.major() < origin.version_number / 10_000 {
             let (older, newer) = (&there.version, &origin.version);
@@ -363,27 +404,66 @@ impl IntoServer<'_> {
             )));
         }
         let tools = Tools::to_dump(there.major(), &there.version).map_err(critical)?;
-        if !self.args.no_owner {
-            let roles = origin.roles.clone();
-            let missing =
-                session.run(&asked, move |client| server::missing_roles(client, &roles)).map_err(critical)?;
-            if !missing.is_empty() {
-                let (missing, file) =
-                    (missing.join(", "), self.store.path().join(&self.manifest.id).join(ROLES));
-                let make = format!("make them (psql -f {}), or add --no-owner", shown_path(&file));
-                return Err(refused(format!("the server does not know the roles {missing}: {make}")));
+        let roles = if self.args.no_owner { &origin.unavoidable_roles } else { &origin.roles }.clone();
+        let missing =
+            session.run(&asked, move |client| server::missing_roles(client, &roles)).map_err(critical)?;
+        if !missing.is_empty() {
+            let (missing, file) = (missing.join(", "), self.store.path().join(&self.manifest.id).join(ROLES));
+            let more = if self.args.no_owner {
+                ": policies or user mappings are about them"
+            } else {
+                ", or add --no-owner"
+            };
+            return Err(refused(format!(
+                "the server does not know the roles {missing}: make them (psql -f {}){more}",
+                shown_path(&file)
+            )));
+        }
+        let name = database.to_owned();
+        let known = session.run(&asked, move |client| server::known(client, &name)).map_err(critical)?;
+        if let Some(known) = &known {
+            if !known.is_open {
+                return Err(refused(format!(
+                    "the database {database} lets nobody in, or is a template: name another one"
+                )));
+            }
+            if known.subscribes {
+                return Err(refused(format!(
+                    "the database {database} subscribes to another one, and cannot be dropped: drop the subscription first"
+                )));
+            }
+            if known.sessions > 0 {
+                let connected = if known.sessions == 1 {
+                    "1 session is".to_owned()
+                } else {
+                    format!("{} sessions are", known.sessions)
+                };
+                return Err(refused(format!("{connected} connected to {database}: end them first")));
             }
         }
-        let exists = there.all.iter().any(|(name, _)| name == database);
-        if exists && !self.args.replace {
+        let left = session.run(&asked, server::leftovers).map_err(critical)?;
+        let remarks = left
+            .iter()
+            .map(|name| format!("a killed run has left the database {name}: look at it, then drop it"))
+            .collect();
+        let exists = known.is_some();
+        let mut keeps = None;
+        if exists {
             let inside = Session::open(server, NAME, &asked).map_err(critical)?;
-            if !inside.run(&asked, server::is_empty).map_err(critical)? {
+            let version = there.version_number;
+            let (is_empty, properties) = inside
+                .run(&asked, move |client| {
+                    Ok((server::is_empty(client)?, Properties::read(client, version)?))
+                })
+                .map_err(critical)?;
+            if !is_empty && !self.args.replace {
                 return Err(refused(format!(
                     "the database {database} is not empty: name another one, or add --replace"
                 )));
             }
+            keeps = self.args.no_owner.then_some(properties);
         }
-        Ok(Goal { server, session, tools, exists })
+        Ok(Goal { server, session, tools, exists, keeps, remarks })
     }
 }
 
@@ -394,26 +474,24 @@ impl Goal<'_> {
         // It is a matter of moments now, and half done would be worse than late.
         let wait = || None;
         if !self.exists {
-            server::rename(session, fresh, database, &wait).map_err(critical)?;
+            server::rename(session, &[(fresh, database)], &wait).map_err(critical)?;
             return Ok(Vec::new());
         }
-        let name = database.to_owned();
-        let others =
-            session.run(&wait, move |client| server::others_connected(client, &name)).map_err(critical)?;
-        if others > 0 {
-            let connected =
-                if others == 1 { "1 session is".to_owned() } else { format!("{others} sessions are") };
-            return Err(refused(format!("{connected} connected to {database}: end them first")));
-        }
         let aside = format!("maint_replaced_{}", std::process::id());
-        server::rename(session, database, &aside, &wait).map_err(critical)?;
-        if let Err(error) = server::rename(session, fresh, database, &wait) {
-            let _ = server::rename(session, &aside, database, &wait);
-            return Err(critical(error));
-        }
+        // Both or neither: there is a database of this name at any moment.
+        server::rename(session, &[(database, &aside), (fresh, database)], &wait).map_err(
+            |error| match error.to_string() {
+                why if why.contains("is being accessed by other users") => {
+                    refused(format!("{why}: end them first"))
+                }
+                why => critical(why),
+            },
+        )?;
         match server::drop_database(session, &aside, &wait) {
             Ok(()) => Ok(Vec::new()),
-            Err(error) => Ok(vec![format!("the old database stays as {aside}: {error}")]),
+            Err(error) => {
+                Err((Status::Warning, format!("it is restored; the old database stays as {aside}: {error}")))
+            }
         }
     }
 }

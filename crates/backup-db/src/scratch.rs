@@ -34,8 +34,11 @@ use std::{
 const USUAL_PLACE: &str = "/var/tmp";
 /// Who runs the server where this program is root: the first that there is.
 const WHO: [&str; 2] = ["maint", "nobody"];
+/// Whom we are there, whatever becomes of the roles that are restored.
+pub(crate) const OURS: &str = "maint_proof";
 /// The kernel takes no longer path of a socket.
 const LONGEST_SOCKET: usize = 100;
+const NAME: &str = "maint/backup-db/scratch";
 const STARTED_AFTER: Span = Span::from_seconds(60);
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
@@ -120,7 +123,10 @@ impl Scratch {
             .ok_or("this process has no name")?;
         let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         let hba = self.write("hba.conf", "local all all peer map=ours\n")?;
-        let ident = self.write("ident.conf", &format!("ours {} {}\n", quoted(&me), quoted(bootstrap)))?;
+        let ident = self.write(
+            "ident.conf",
+            &format!("ours {0} {1}\nours {0} {OURS}\n", quoted(&me), quoted(bootstrap)),
+        )?;
         let program = tools.program("postgres")?;
         let running = |preload: &str| {
             let mut words = vec![text(&program), "-D".to_owned(), text(&data)];
@@ -164,6 +170,8 @@ impl Scratch {
             match answers(&server, &begun, patience) {
                 Ok(()) => {
                     self.running = Some(begun);
+                    let session = Session::open(&server, NAME, &|| patience.over())?;
+                    session.execute(&|| patience.over(), format!("CREATE ROLE {OURS} SUPERUSER LOGIN"))?;
                     return Ok(server);
                 }
                 Err(error) => {
@@ -203,7 +211,7 @@ fn answers(server: &Server, running: &Running, patience: &Patience) -> Result<()
             return Err(why);
         }
         if socket.exists() {
-            match Session::open(server, "maint/backup-db/scratch", &|| patience.over()) {
+            match Session::open(server, NAME, &|| patience.over()) {
                 Ok(_) => return Ok(()),
                 // It is starting up.
                 Err(error) => log::debug!("{error}"),

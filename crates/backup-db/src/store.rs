@@ -95,6 +95,9 @@ pub(crate) struct Shelf {
     pub(crate) damaged: Vec<(String, String)>,
 }
 
+/// Stands before the name of a place in which a restore is tried.
+pub(crate) const PROOF_OF: &str = "proof-of-";
+
 /// A file system needs this much to go on.
 const MARGIN: u64 = 32 << 20;
 
@@ -133,15 +136,19 @@ impl Keeper {
             busy => NoStore { status: Status::Busy, why: busy.to_string() },
         })?;
         let keeper = Self { store: Store { depot: Depot::new(root) }, lock };
-        match keeper.depot.tidy(keeper.warrant()) {
+        let is_ours = |id: &str| looks_like_backup(id.strip_prefix(PROOF_OF).unwrap_or(id));
+        match keeper.depot.tidy(keeper.warrant(), is_ours) {
             Ok(tidied) => {
-                for id in tidied {
-                    log::info!("what a killed run had left of {id} is gone");
+                for (id, gone) in tidied {
+                    match gone {
+                        Ok(()) => log::info!("what a killed run had left of {id} is gone"),
+                        Err(error) => {
+                            log::warn!("what a killed run left of {id} cannot be taken away: {error}")
+                        }
+                    }
                 }
             }
-            Err(error) => {
-                log::warn!("{}: what a killed run left cannot be taken away: {error}", shown_path(dir))
-            }
+            Err(error) => log::warn!("{}: what a killed run left is not known: {error}", shown_path(dir)),
         }
         Ok(keeper)
     }
@@ -300,16 +307,28 @@ fn looks_like_backup(id: &str) -> bool {
     moment.len() == "20261121T020000Z".len() && moment.ends_with('Z') && moment.as_bytes()[8] == b'T'
 }
 
+/// Whether a name is one that a section gives: it is followed by a moment, or by a database and a moment.
 fn belongs(id: &str, section: &str) -> bool {
-    id.strip_prefix(section).is_some_and(|rest| rest.starts_with(['-', '.']) && looks_like_backup(id))
+    let rest =
+        id.strip_prefix(section).and_then(|rest| rest.strip_prefix(['-', '.']).map(|more| (rest, more)));
+    rest.is_some_and(|(rest, more)| {
+        looks_like_backup(id)
+            && more.matches('-').count() == usize::from(rest.starts_with('.'))
+            && !more.contains('.')
+    })
 }
 
 /// A backup, as far as it matters to who keeps them.
 pub(crate) fn standing(manifest: &Manifest) -> Standing {
-    Standing { id: manifest.id.clone(), time: manifest.time(), level: manifest.level() }
+    Standing {
+        id: manifest.id.clone(),
+        time: manifest.time(),
+        level: manifest.level(),
+        rows: manifest.contents.rows(),
+    }
 }
 
-/// A backup that was named.
+/// A backup that was named, in one of its places.
 pub(crate) struct Found {
     pub(crate) section: Section,
     /// The folder in which it lies.
@@ -318,26 +337,25 @@ pub(crate) struct Found {
     pub(crate) manifest: Result<Manifest, String>,
 }
 
-/// A backup by its name, wherever a section has its own.
-pub(crate) fn find(run: &Run, id: &str) -> Result<Found, UsageError> {
+/// A backup by its name, wherever it lies: the original first, then its copy.
+pub(crate) fn find(run: &Run, id: &str) -> Result<Vec<Found>, UsageError> {
+    let mut found = Vec::new();
     for section in Section::all(run)? {
-        let dirs =
-            std::iter::once(&section.backup.dir).chain(section.backup.copy_to.iter().map(|copy| &copy.dir));
-        for dir in dirs {
+        for dir in section.dirs() {
             let Ok(Some(store)) = Store::look(dir) else { continue };
             let Ok(shelf) = store.shelf(Some(&section.name)) else { continue };
             let whole = shelf.backups.into_iter().find(|manifest| manifest.id == id).map(Ok);
-            let found = whole
-                .or_else(|| shelf.damaged.into_iter().find(|(name, _)| name == id).map(|(_, why)| Err(why)));
-            if let Some(manifest) = found {
-                return Ok(Found { dir: dir.clone(), section: section.clone(), manifest });
+            let damaged = shelf.damaged.into_iter().find(|(name, _)| name == id);
+            if let Some(manifest) = whole.or(damaged.map(|(_, why)| Err(why))) {
+                found.push(Found { dir: dir.clone(), section: section.clone(), manifest });
             }
         }
     }
-    Err(UsageError::new(format!(
-        "there is no backup {}: backup-db list shows them",
-        printable(id.as_bytes())
-    )))
+    if found.is_empty() {
+        let shown = printable(id.as_bytes());
+        return Err(UsageError::new(format!("there is no backup {shown}: backup-db list shows them")));
+    }
+    Ok(found)
 }
 
 /// What is wanted for a backup to count.

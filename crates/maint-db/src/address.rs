@@ -7,7 +7,10 @@ use crate::{
     service,
     url::{self, Url},
 };
-use maint_core::{text::shown_path, units::Span};
+use maint_core::{
+    text::{printable, shown_path},
+    units::Span,
+};
 use nix::{
     fcntl::OFlag,
     unistd::{Uid, User},
@@ -229,11 +232,12 @@ impl Server {
     /// Where it is, for a person: no password.
     pub fn shown(&self) -> String {
         let Self { host, port, user, database, .. } = self;
-        if host.starts_with('/') {
+        let shown = if host.starts_with('/') {
             format!("postgres://{user}@/{database}?host={host}&port={port}")
         } else {
             format!("postgres://{user}@{host}:{port}/{database}")
-        }
+        };
+        printable(shown.as_bytes())
     }
 
     /// Another database of the same server.

@@ -3,5 +3,5 @@
 mod keeping;
 mod manifest;
 
-pub use keeping::{Fate, Kept, Standing, decide};
+pub use keeping::{Fate, Kept, Standing, Wish, decide};
 pub use manifest::{BackedUp, FileEntry, Kind, MANIFEST, Manifest, Proof, SCHEMA, encoded};

@@ -86,7 +86,9 @@ impl Contents {
     /// Where another one differs from this.
     pub fn differences(&self, other: &Self) -> Differences {
         let mut found = Differences::default();
-        compare("table", &self.tables, &other.tables, &mut found.faults);
+        let mut contents = Vec::new();
+        compare("table", &self.tables, &other.tables, &mut found.faults, &mut contents);
+        found.faults.extend(contents);
         for (name, sequence) in &self.sequences {
             match other.sequences.get(name) {
                 None => found.faults.push(format!("sequence {name} is not there")),
@@ -100,12 +102,9 @@ impl Contents {
         for name in other.sequences.keys().filter(|name| !self.sequences.contains_key(*name)) {
             found.faults.push(format!("sequence {name} is too many"));
         }
-        let mut views = Vec::new();
-        compare("materialized view", &self.materialized_views, &other.materialized_views, &mut views);
-        // Filled anew from what was restored, it may hold what the original would after a refresh.
-        let (missing, other_rows) = views.into_iter().partition(|line| line.contains(" is "));
-        found.faults.extend::<Vec<String>>(missing);
-        found.remarks.extend::<Vec<String>>(other_rows);
+        // Filled anew from what was restored, one may hold what the original would after a refresh.
+        let (mine, its) = (&self.materialized_views, &other.materialized_views);
+        compare("materialized view", mine, its, &mut found.faults, &mut found.remarks);
         match (&self.large_objects, &other.large_objects) {
             (Some(mine), Some(there)) if mine != there => {
                 found.faults.push(told("the large objects", mine, there))
@@ -119,21 +118,23 @@ impl Contents {
     }
 }
 
+/// Notes which are missing or too many, and apart from that which hold something else.
 fn compare(
     what: &str,
     mine: &BTreeMap<String, Table>,
     there: &BTreeMap<String, Table>,
-    faults: &mut Vec<String>,
+    missing: &mut Vec<String>,
+    others: &mut Vec<String>,
 ) {
     for (name, table) in mine {
         match there.get(name) {
-            None => faults.push(format!("{what} {name} is not there")),
-            Some(other) if other != table => faults.push(told(&format!("{what} {name}"), table, other)),
+            None => missing.push(format!("{what} {name} is not there")),
+            Some(other) if other != table => others.push(told(&format!("{what} {name}"), table, other)),
             Some(_) => {}
         }
     }
     for name in there.keys().filter(|name| !mine.contains_key(*name)) {
-        faults.push(format!("{what} {name} is too many"));
+        missing.push(format!("{what} {name} is too many"));
     }
 }
 

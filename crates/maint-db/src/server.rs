@@ -7,9 +7,12 @@ mod session;
 mod tls;
 
 pub use catalog::Facts;
-pub use contents::{before_the_dump, large_objects_and_tables, sequences_after};
+pub use contents::{
+    Counted, before_the_dump, count_while_locked, large_objects_and_tables, left_out, sequences_after,
+    settings_of_all_roles,
+};
 pub use database::{
-    Databases, Properties, create, drop_database, is_empty, missing_roles, needed_roles, others_connected,
-    rename, server_of,
+    Databases, Known, Properties, create, drop_database, is_empty, known, leftovers, missing_roles,
+    needed_roles, others_connected, rename, server_of, unavoidable_roles,
 };
 pub use session::{DbError, GiveUp, Pending, Session};

@@ -7,7 +7,7 @@
 
 use crate::contents::{Contents, Table};
 use maint_core::{
-    text::{hex, shown_path},
+    text::{hex, printable, shown_path},
     units::Span,
 };
 use rusqlite::{
@@ -28,9 +28,9 @@ pub enum SqliteError {
     /// SQLite said no.
     #[error("{0}")]
     Said(String),
-    /// It is not what it should be.
+    /// It is damaged.
     #[error("{0}")]
-    Unsound(String),
+    Corrupt(String),
     /// Nobody waits any more.
     #[error("{0}")]
     GaveUp(String),
@@ -61,11 +61,30 @@ impl Source {
     /// Opens a file to read it.
     pub fn open(path: &Path, busy_timeout: Span) -> Result<Self, SqliteError> {
         let shown = shown_path(path);
+        let seen = std::fs::metadata(path).map_err(|error| SqliteError::Said(format!("{shown}: {error}")))?;
+        if !seen.is_file() {
+            return Err(SqliteError::Said(format!("{shown} is not a file")));
+        }
+        // An empty file is an empty database to SQLite. To its owner it is a lost one.
+        if seen.len() == 0 {
+            return Err(SqliteError::Said(format!("{shown} is empty: not even a new database is")));
+        }
         let said = |error: rusqlite::Error| SqliteError::Said(in_words(&shown, &error));
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(path, flags).map_err(said)?;
-        db.busy_timeout(Duration::from_secs(busy_timeout.seconds())).map_err(said)?;
-        let mode: String = db.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(said)?;
+        db.busy_timeout(patience(busy_timeout)).map_err(said)?;
+        let mode = db.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0));
+        let mode = match mode {
+            Ok(mode) => mode,
+            // Where nothing can be made beside it and nothing lies there, nothing can change it either.
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::CannotOpen)
+                    && is_alone_on_a_read_only_disk(path) =>
+            {
+                return Self::open_alone(path);
+            }
+            Err(error) => return Err(said(error)),
+        };
         // What is opened must be sound enough to be read, and nobody may bend what a name means.
         db.pragma_update(None, "trusted_schema", false).map_err(said)?;
         Ok(Self { is_wal: mode == "wal", db, shown, busy_timeout })
@@ -116,7 +135,7 @@ impl Source {
         .map_err(said)?;
         let backup = Backup::new(&self.db, &mut copy).map_err(said)?;
         let step = if self.is_wal { STEP } else { -1 };
-        let until = Instant::now() + Duration::from_secs(self.busy_timeout.seconds());
+        let until = Instant::now() + patience(self.busy_timeout);
         loop {
             match backup.step(step).map_err(|error| self.said(&error))? {
                 StepResult::Done => break,
@@ -137,34 +156,61 @@ impl Source {
         copy.close().map_err(|(_, error)| said(error))
     }
 
-    /// Counts and hashes all tables, and lists what the schema says.
-    pub fn contents(&self, give_up: &dyn Fn() -> Option<String>) -> Result<(Contents, String), SqliteError> {
-        let mut contents = Contents::default();
+    /// Counts and hashes all tables, and lists what the schema says. A table that cannot be read without something
+    /// that only its application has is told, and is not counted.
+    pub fn contents(&self, give_up: &dyn Fn() -> Option<String>) -> Result<Looked, SqliteError> {
+        let mut looked = Looked { schema: self.schema()?, ..Looked::default() };
         for name in self.tables()? {
-            let table = self.hashed(&name, give_up)?;
-            contents.tables.insert(name, table);
+            let table = match self.hashed(&name, give_up) {
+                Ok(table) => table,
+                Err(Unread::GaveUp(why)) => return Err(SqliteError::GaveUp(why)),
+                Err(Unread::Error(error)) if needs_its_application(&error) => {
+                    looked.remarks.push(format!("table {name} is copied and was not counted: {error}"));
+                    Table { rows: 0, hash: "not counted".to_owned() }
+                }
+                Err(Unread::Error(error)) => return Err(self.said(&error)),
+            };
+            looked.contents.tables.insert(name, table);
         }
-        Ok((contents, self.schema()?))
+        Ok(looked)
     }
 
-    /// Whether its structure is sound. Where references lead nowhere is told, for that is the data's business.
-    pub fn check(&self) -> Result<u64, SqliteError> {
-        let mut query = self.db.prepare("PRAGMA integrity_check(5)").map_err(|error| self.said(&error))?;
-        let told = query
-            .query_map([], |row| row.get::<_, String>(0))
-            .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>);
-        let told = told.map_err(|error| self.said(&error))?;
-        if told != ["ok"] {
-            return Err(SqliteError::Unsound(format!(
-                "{} is damaged: {}",
-                self.shown,
-                told.join("; ").replace('\n', " ")
-            )));
+    /// What `integrity_check` and `foreign_key_check` say. Where references lead nowhere is told, for that is the
+    /// data's business; what cannot be checked without the application is too.
+    pub fn check(&self) -> Result<Soundness, SqliteError> {
+        let mut soundness = Soundness::default();
+        let told = self.db.prepare("PRAGMA integrity_check(5)").and_then(|mut query| {
+            query
+                .query_map([], |row| row.get::<_, String>(0))
+                .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
+        });
+        match told {
+            Ok(told) if told == ["ok"] => {}
+            Ok(told) => soundness.fault = Some(told.join("; ").replace('\n', " ")),
+            Err(error) if needs_its_application(&error) => {
+                soundness.remarks.push(format!("its structure could not be checked: {error}"));
+            }
+            Err(error) if is_corrupt(&error) => soundness.fault = Some(error.to_string()),
+            Err(error) => return Err(self.said(&error)),
         }
-        let mut query = self.db.prepare("PRAGMA foreign_key_check").map_err(|error| self.said(&error))?;
-        let mut rows = query.query([]).map_err(|error| self.said(&error))?;
+        soundness.dangling = self.dangling().ok();
+        match soundness.dangling {
+            Some(0) => {}
+            Some(n) => {
+                soundness.remarks.push(format!("{n} references lead nowhere (PRAGMA foreign_key_check)"))
+            }
+            None => soundness
+                .remarks
+                .push("its references could not be checked (PRAGMA foreign_key_check)".to_owned()),
+        }
+        Ok(soundness)
+    }
+
+    fn dangling(&self) -> rusqlite::Result<u64> {
+        let mut query = self.db.prepare("PRAGMA foreign_key_check")?;
+        let mut rows = query.query([])?;
         let mut dangling = 0;
-        while rows.next().map_err(|error| self.said(&error))?.is_some() {
+        while rows.next()?.is_some() {
             dangling += 1;
         }
         Ok(dangling)
@@ -185,27 +231,23 @@ impl Source {
         names.map_err(|error| self.said(&error))
     }
 
-    fn hashed(&self, name: &str, give_up: &dyn Fn() -> Option<String>) -> Result<Table, SqliteError> {
-        let said =
-            |error: rusqlite::Error| SqliteError::Said(format!("{}: table {name}: {error}", self.shown));
+    fn hashed(&self, name: &str, give_up: &dyn Fn() -> Option<String>) -> Result<Table, Unread> {
         // In the order of their keys, which a copy keeps.
-        let mut query = self
-            .db
-            .prepare(&format!("SELECT * FROM main.{} NOT INDEXED", crate::quote::name(name)))
-            .map_err(said)?;
+        let mut query =
+            self.db.prepare(&format!("SELECT * FROM main.{} NOT INDEXED", crate::quote::name(name)))?;
         let columns = query.column_count();
-        let mut rows = query.query([]).map_err(said)?;
+        let mut rows = query.query([])?;
         let (mut hash, mut table, mut line) = (Sha256::new(), Table::default(), Vec::new());
-        while let Some(row) = rows.next().map_err(said)? {
+        while let Some(row) = rows.next()? {
             table.rows += 1;
             for column in 0..columns {
-                push(&mut line, row.get_ref(column).map_err(said)?);
+                push(&mut line, row.get_ref(column)?);
             }
             if line.len() > 1 << 16 {
                 hash.update(&line);
                 line.clear();
                 if let Some(why) = give_up() {
-                    return Err(SqliteError::GaveUp(why));
+                    return Err(Unread::GaveUp(why));
                 }
             }
         }
@@ -218,9 +260,12 @@ impl Source {
     fn schema(&self) -> Result<String, SqliteError> {
         let query = "SELECT type || ' ' || name || ' on ' || tbl_name || ': ' || coalesce(sql, '') FROM sqlite_schema ORDER BY 1";
         let mut query = self.db.prepare(query).map_err(|error| self.said(&error))?;
-        let lines = query
-            .query_map([], |row| row.get::<_, String>(0))
-            .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>);
+        // A name may be anything, even what is no text.
+        let line = |row: &rusqlite::Row<'_>| match row.get_ref(0)? {
+            ValueRef::Text(text) => Ok(printable(text)),
+            _ => Ok(String::new()),
+        };
+        let lines = query.query_map([], line).and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>);
         let mut lines = lines.map_err(|error| self.said(&error))?;
         for word in ["user_version", "application_id", "encoding", "page_size", "auto_vacuum"] {
             let value =
@@ -229,10 +274,17 @@ impl Source {
                 });
             lines.push(format!("{word}: {}", value.map_err(|error| self.said(&error))?));
         }
-        Ok(lines.iter().map(|line| line.replace('\\', "\\\\").replace('\n', "\\n") + "\n").collect())
+        Ok(lines.join(
+            "
+",
+        ) + "
+")
     }
 
     fn said(&self, error: &rusqlite::Error) -> SqliteError {
+        if is_corrupt(error) {
+            return SqliteError::Corrupt(error.to_string());
+        }
         SqliteError::Said(in_words(&self.shown, error))
     }
 }
@@ -240,6 +292,72 @@ impl Source {
 /// The version of SQLite that is compiled in.
 pub fn version() -> &'static str {
     rusqlite::version()
+}
+
+/// What is in a file.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// Rows and hashes.
+    pub contents: Contents,
+    /// What was made, and how.
+    pub schema: String,
+    /// What could not be looked at.
+    pub remarks: Vec<String>,
+}
+
+/// What SQLite's own checks say of a file.
+#[derive(Debug, Default)]
+pub struct Soundness {
+    /// What is wrong with its structure.
+    pub fault: Option<String>,
+    /// References that lead nowhere, where that can be told.
+    pub dangling: Option<u64>,
+    /// What is worth a word.
+    pub remarks: Vec<String>,
+}
+
+enum Unread {
+    Error(rusqlite::Error),
+    GaveUp(String),
+}
+
+impl From<rusqlite::Error> for Unread {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Whether something is missed that applications register: a function, an order of sorting, a way of searching.
+fn needs_its_application(error: &rusqlite::Error) -> bool {
+    let said = error.to_string();
+    let missing = [
+        "no such collation",
+        "no such function",
+        "no such tokenizer",
+        "no such module",
+        "no query solution",
+        "unsafe use of",
+    ];
+    missing.iter().any(|word| said.contains(word))
+        || matches!(error, rusqlite::Error::SqliteFailure(code, _) if code.code == ErrorCode::Unknown)
+}
+
+fn is_corrupt(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt)
+}
+
+fn is_alone_on_a_read_only_disk(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let is_read_only = nix::sys::statvfs::statvfs(path)
+        .is_ok_and(|seen| seen.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY));
+    is_read_only && !Path::new(&log).exists()
+}
+
+/// SQLite counts milliseconds, and not for ever.
+fn patience(busy_timeout: Span) -> Duration {
+    const MOST: u64 = 20 * 86_400;
+    Duration::from_secs(busy_timeout.seconds().min(MOST))
 }
 
 /// A value, so that no two look the same.
@@ -269,6 +387,9 @@ fn in_words(shown: &str, error: &rusqlite::Error) -> String {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             format!("{shown} is locked by somebody: {error}")
         }
+        Some(ErrorCode::ReadOnly) => format!(
+            "{shown} has an interrupted transaction beside it: start its application, or open it once with sqlite3, so that it is rolled back"
+        ),
         Some(ErrorCode::NotADatabase) => format!("{shown} is no SQLite database, or an encrypted one"),
         Some(ErrorCode::CannotOpen) => format!("{shown} cannot be opened: {error}"),
         _ => format!("{shown}: {error}"),

@@ -122,8 +122,13 @@ impl Depot {
         Ok(take_away(warrant, top, &going)?)
     }
 
-    /// Takes away what a killed run left half made or half gone; answers the names it was for.
-    pub fn tidy(&self, warrant: Warrant<'_>) -> io::Result<Vec<String>> {
+    /// Takes away what a killed run left half made or half gone, of those names that are ours; answers which, and
+    /// whether each went.
+    pub fn tidy(
+        &self,
+        warrant: Warrant<'_>,
+        is_ours: impl Fn(&str) -> bool,
+    ) -> io::Result<Vec<(String, io::Result<()>)>> {
         let mut tidied = Vec::new();
         for name in names_in(&self.root.top().open_below(b"")?)? {
             let id = name
@@ -131,9 +136,9 @@ impl Depot {
                 .ok()
                 .and_then(|name| name.strip_prefix(UNFINISHED).or(name.strip_prefix(GOING)));
             let is_folder = self.root.top().look(&name).is_ok_and(|look| look.kind == Kind::Folder);
-            if let Some(id) = id.filter(|id| is_folder && Self::is_good_id(id)) {
-                take_away(warrant, self.root.top(), &name)?;
-                tidied.push(id.to_owned());
+            if let Some(id) = id.filter(|id| is_folder && is_ours(id)) {
+                let gone = take_away(warrant, self.root.top(), &name).map(drop);
+                tidied.push((id.to_owned(), gone));
             }
         }
         Ok(tidied)
@@ -155,6 +160,9 @@ impl Unfinished<'_> {
     pub fn create(&self, name: &str) -> io::Result<File> {
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let name = CString::new(name)?;
+        if name.to_bytes().contains(&b'/') {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         Ok(File::from(openat(self.folder.handle(), name.as_c_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)?))
     }
 

@@ -127,6 +127,9 @@ impl Folder {
 
     /// Opens a file for reading, and says what it is; no link is followed and no access time moved.
     pub fn open_file(&self, name: &CStr) -> io::Result<(File, Look)> {
+        if name.to_bytes().contains(&b'/') {
+            return Err(Errno::EINVAL.into());
+        }
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let open = |flags| nix::fcntl::openat(&self.handle, name, flags, Mode::empty());
         let opened = match open(flags | OFlag::O_NOATIME) {

@@ -13,6 +13,7 @@ mod claim;
 mod depot;
 mod folder;
 mod held;
+mod landing;
 mod lock;
 mod mounted;
 mod names;
@@ -30,6 +31,7 @@ pub use claim::{ClaimHand, Claimed, Claims, Finished, Gone, Grip, Place, Spares,
 pub use depot::{Depot, StaysError, Unfinished, replace_durably};
 pub use folder::{Folder, PRIVATE_FOLDER};
 pub use held::{HeldOpen, HeldOpenError, Holder, Locked};
+pub use landing::{Landing, Unnamed};
 pub use lock::{Lock, LockError, Warrant, lock_file};
 pub use mounted::{Mount, Uuid, UuidError};
 pub(crate) use remove::remove_if_empty;

@@ -20,6 +20,21 @@ pub struct Standing {
     pub time: Timestamp,
     /// What is proved of it.
     pub level: Level,
+    /// Rows in it.
+    pub rows: u64,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    /// What must be proved of one that counts.
+    pub level: Level,
+    /// Which of those that count stay.
+    pub keep: &'a Keep,
+    /// So many of the others.
+    pub max_unproven: u32,
+    /// Whether the last one from before a loss may go.
+    pub lets_loss_go: bool,
 }
 
 /// What becomes of a backup.
@@ -42,6 +57,8 @@ pub enum Kept {
     Newest,
     /// It is the last good one.
     LastGood,
+    /// The database held more than twice as much then as it does now.
+    BeforeLoss,
 }
 
 impl fmt::Display for Kept {
@@ -51,6 +68,7 @@ impl fmt::Display for Kept {
             Self::Unproven => f.write_str("not proven yet, and one of the newest"),
             Self::Newest => f.write_str("just made"),
             Self::LastGood => f.write_str("the last good one"),
+            Self::BeforeLoss => f.write_str("the last one from before the database lost most of its rows"),
         }
     }
 }
@@ -58,30 +76,32 @@ impl fmt::Display for Kept {
 /// What becomes of each of these, in their order. `newest` is the one that was just made, if one was.
 pub fn decide(
     all: &[Standing],
-    wanted: Level,
-    keep: &Keep,
-    max_unproven: u32,
+    wish: Wish<'_>,
     newest: Option<&str>,
     zone: Zone,
     now: Timestamp,
 ) -> Vec<Fate> {
-    let policy = Policy { keep: Some(keep.clone()), ..Policy::nothing(Span::from_seconds(0)) };
+    let policy = Policy { keep: Some(wish.keep.clone()), ..Policy::nothing(Span::from_seconds(0)) };
     let rules = policy.at(Present { now, zone, clock_in_doubt: false });
     let mut ranking = rules.ranking();
-    let is_good = |backup: &Standing| backup.level >= wanted;
+    let is_good = |backup: &Standing| backup.level >= wish.level;
     for backup in all.iter().filter(|backup| is_good(backup)) {
         ranking.add(&Subject::named(b"", backup.id.as_bytes(), backup.time));
     }
     let rules = rules.with(ranking);
     let mut unproven: Vec<&Standing> = all.iter().filter(|backup| !is_good(backup)).collect();
     unproven.sort_by(|one, other| (other.time, &other.id).cmp(&(one.time, &one.id)));
-    unproven.truncate(usize::try_from(max_unproven).unwrap_or(usize::MAX));
-    let last_good =
-        all.iter().filter(|backup| is_good(backup)).max_by_key(|backup| (backup.time, &backup.id));
-    // Without any good one the newest of all is what there is.
-    let last_good =
-        last_good.or_else(|| all.iter().max_by_key(|backup| (backup.level, backup.time, &backup.id)));
+    unproven.truncate(usize::try_from(wish.max_unproven).unwrap_or(usize::MAX));
+    // One that comes from the future is no better than one that does not.
+    let age = |backup: &&Standing| (backup.time <= now, backup.time, backup.id.clone());
+    let last_good = all.iter().filter(|backup| is_good(backup)).max_by_key(age);
+    // Without any good one the best of all is what there is.
+    let last_good = last_good.or_else(|| all.iter().max_by_key(|backup| (backup.level, age(backup))));
+    let before_loss = before_loss(all, wish, newest);
     let judge = |backup: &Standing| {
+        if before_loss == Some(backup) {
+            return Fate::Stays(Kept::BeforeLoss);
+        }
         if is_good(backup) {
             match rules.judge(&Subject::named(b"", backup.id.as_bytes(), backup.time)) {
                 Verdict::Keep(why) => return Fate::Stays(Kept::ByCalendar(why)),
@@ -101,6 +121,17 @@ pub fn decide(
     all.iter().map(judge).collect()
 }
 
+/// The last good one that holds more than twice as much as the one that was just made: who has lost data should not
+/// lose the backup of them too.
+fn before_loss<'b>(all: &'b [Standing], wish: Wish<'_>, newest: Option<&str>) -> Option<&'b Standing> {
+    const A_FEW: u64 = 100;
+    let is = all.iter().find(|backup| newest == Some(backup.id.as_str()))?.rows;
+    let is_larger =
+        |backup: &&Standing| (is == 0 && backup.rows > 0) || (backup.rows >= A_FEW && is < backup.rows / 2);
+    let larger = all.iter().filter(|backup| backup.level >= wish.level).filter(is_larger);
+    larger.max_by_key(|backup| backup.time).filter(|_| !wish.lets_loss_go)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,7 +142,12 @@ mod tests {
     const DAY: i64 = 86_400;
 
     fn standing(day: i64, level: Level) -> Standing {
-        Standing { id: format!("b{day:04}"), time: Timestamp::from_seconds(day * DAY + 7200), level }
+        Standing {
+            id: format!("b{day:04}"),
+            time: Timestamp::from_seconds(day * DAY + 7200),
+            level,
+            rows: 10,
+        }
     }
 
     fn stay(
@@ -122,7 +158,8 @@ mod tests {
         newest: Option<&str>,
     ) -> BTreeSet<String> {
         let now = Timestamp::from_seconds(10_000 * DAY);
-        let fates = decide(all, wanted, keep, max_unproven, newest, Zone::Utc, now);
+        let wish = Wish { level: wanted, keep, max_unproven, lets_loss_go: false };
+        let fates = decide(all, wish, newest, Zone::Utc, now);
         all.iter()
             .zip(fates)
             .filter(|(_, fate)| *fate != Fate::Goes)
@@ -151,6 +188,28 @@ mod tests {
         let all: Vec<Standing> = (0..9).map(|day| standing(day, Level::None)).collect();
         assert_eq!(stay(&all, Level::Restore, &daily(14), 3, None).len(), 3);
         assert_eq!(stay(&all, Level::Restore, &daily(14), 0, None), ["b0008".to_owned()].into());
+    }
+
+    #[test]
+    fn who_has_lost_data_does_not_lose_the_backup_of_them() {
+        let keep = Keep { last: Some(2), ..Keep::default() };
+        let mut all: Vec<Standing> = (0..5).map(|day| standing(day, Level::Restore)).collect();
+        for (backup, rows) in all.iter_mut().zip([900, 1000, 1000, 0, 0]) {
+            backup.rows = rows;
+        }
+        let kept = |all: &[Standing], lets_loss_go| {
+            let wish = Wish { level: Level::Restore, keep: &keep, max_unproven: 0, lets_loss_go };
+            let fates = decide(all, wish, Some("b0004"), Zone::Utc, Timestamp::from_seconds(100 * DAY));
+            all.iter()
+                .zip(fates)
+                .filter(|(_, fate)| *fate != Fate::Goes)
+                .map(|(b, _)| b.id.clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(kept(&all, false), ["b0002", "b0003", "b0004"]);
+        assert_eq!(kept(&all, true), ["b0003", "b0004"]);
+        all[4].rows = 600;
+        assert_eq!(kept(&all, false), ["b0003", "b0004"], "half of it is no loss");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The manifest of a backup: what it is of, which files it has, what was in it, and what has been proved.
 
 use crate::{contents::Contents, section::Level, server::Properties};
-use maint_core::{sealed, time::Timestamp};
+use maint_core::{saved::fingerprint, sealed, text::printable, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Its file.
@@ -57,8 +57,11 @@ pub enum Kind {
         version: String,
         /// How writers went on meanwhile: `wal`, or another journal.
         wal: bool,
-        /// References that led nowhere in the original.
-        dangling: u64,
+        /// References that led nowhere in the original, where that could be told.
+        dangling: Option<u64>,
+        /// What is wrong with the original: a copy of it is no good backup, and better than none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<String>,
     },
 }
 
@@ -77,6 +80,9 @@ pub struct BackedUp {
     pub properties: Properties,
     /// Roles that things in it belong to, or may be used by.
     pub roles: Vec<String>,
+    /// Those of them that must be there even where nothing is to belong to anybody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unavoidable_roles: Vec<String>,
     /// Whether the passwords of roles are there.
     pub passwords: bool,
     /// Libraries that the server loads when it starts: extensions may need them.
@@ -138,10 +144,30 @@ impl Manifest {
                 manifest.schema
             ));
         }
+        manifest.check_files()?;
         if manifest.id != id {
-            return Err(format!("{MANIFEST} is that of another backup, {}", manifest.id));
+            let other = printable(manifest.id.as_bytes());
+            return Err(format!("{MANIFEST} is that of another backup, {other}"));
         }
         Ok(manifest)
+    }
+
+    /// Names of files are names: a manifest that somebody has written must lead nowhere else.
+    fn check_files(&self) -> Result<(), String> {
+        let names: Vec<&str> = self.files.iter().map(|file| file.name.as_str()).collect();
+        let needed: &[&str] = match &self.kind {
+            Kind::Postgresql(_) => &["dump.zst", "roles.sql", "schema.txt"],
+            Kind::Sqlite { .. } => &["data.db.zst", "schema.txt"],
+        };
+        let allowed = |name: &&str| needed.contains(name) || **name == *"tablespaces.sql";
+        let is_once = |name: &&str| names.iter().filter(|other| *other == name).count() == 1;
+        match names.iter().find(|name| !allowed(name) || !is_once(name)) {
+            Some(name) => {
+                Err(format!("{MANIFEST} names the file {}, which no backup has", printable(name.as_bytes())))
+            }
+            None if needed.iter().all(|name| names.contains(name)) => Ok(()),
+            None => Err(format!("{MANIFEST} does not name all files of a backup")),
+        }
     }
 
     /// When it was made.
@@ -151,16 +177,19 @@ impl Manifest {
 
     /// Bytes of its files.
     pub fn bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.bytes).sum()
+        self.files.iter().map(|file| file.bytes).fold(0, u64::saturating_add)
     }
 
     /// Bytes of what they hold, once it is not compressed any more.
     pub fn plain_bytes(&self) -> u64 {
-        self.files.iter().filter_map(|file| file.plain_bytes).sum()
+        self.files.iter().filter_map(|file| file.plain_bytes).fold(0, u64::saturating_add)
     }
 
     /// What is proved of it: the last try counts where it failed.
     pub fn level(&self) -> Level {
+        if let Kind::Sqlite { fault: Some(_), .. } = &self.kind {
+            return Level::None;
+        }
         match self.proofs.last() {
             // A restore that did not come out says nothing about its files, unless they are what failed.
             None | Some(Proof { held: false, level: Level::Checksum, .. }) => Level::None,
@@ -188,6 +217,9 @@ impl Manifest {
     }
 }
 
+/// More than this of a name is told by a fingerprint of it.
+const LONGEST: usize = 100;
+
 /// A name as a part of a folder's name: what is not plain is written as `%` and two digits.
 pub fn encoded(name: &str) -> String {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
@@ -195,7 +227,11 @@ pub fn encoded(name: &str) -> String {
         .bytes()
         .map(|b| if plain(&b) { char::from(b).to_string() } else { format!("%{b:02x}") })
         .collect();
-    text.chars().take(120).collect()
+    if text.len() <= LONGEST {
+        return text;
+    }
+    // Two that begin alike must not be called alike.
+    format!("{}%{}", text.chars().take(LONGEST).collect::<String>(), &fingerprint(name)[..8])
 }
 
 #[cfg(test)]
@@ -214,11 +250,40 @@ mod tests {
             time: 0,
             started: String::new(),
             finished: String::new(),
-            kind: Kind::Sqlite { version: "3".to_owned(), wal: true, dangling: 0 },
+            kind: Kind::Sqlite { version: "3".to_owned(), wal: true, dangling: Some(0), fault: None },
             source_bytes: 1,
-            files: Vec::new(),
+            files: ["data.db.zst", "schema.txt"].map(file).to_vec(),
             contents: Contents::default(),
             proofs: Vec::new(),
+        }
+    }
+
+    fn file(name: &str) -> FileEntry {
+        FileEntry {
+            name: name.to_owned(),
+            bytes: u64::MAX,
+            sha256: String::new(),
+            plain_bytes: Some(u64::MAX),
+        }
+    }
+
+    #[test]
+    fn its_files_are_those_of_a_backup() {
+        let check = |names: &[&str]| {
+            let manifest = Manifest { files: names.iter().map(|name| file(name)).collect(), ..manifest() };
+            Manifest::of_text(&manifest.to_text(), "app-1")
+                .map(|manifest| (manifest.bytes(), manifest.plain_bytes()))
+        };
+        assert_eq!(check(&["data.db.zst", "schema.txt"]), Ok((u64::MAX, u64::MAX)));
+        for wrong in [
+            &["data.db.zst", "schema.txt", "../../etc/passwd"][..],
+            &["data.db.zst", "schema.txt", ""],
+            &["data.db.zst", "schema.txt", "manifest.json"],
+            &["data.db.zst", "schema.txt", "schema.txt"],
+            &["data.db.zst"],
+            &[],
+        ] {
+            check(wrong).unwrap_err();
         }
     }
 

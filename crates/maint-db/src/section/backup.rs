@@ -189,6 +189,9 @@ impl BackupSection {
     /// The first fault between its keys.
     pub(super) fn check(&self, is_sqlite: bool) -> Result<(), Fault> {
         check_root_path(&self.dir).map_err(|why| fault("backup.dir", why))?;
+        if self.dir.file_name().is_none() {
+            return Err(fault("backup.dir", "is the root of everything: name a folder for backups alone"));
+        }
         check_keep(&self.keep.0, "backup.keep")?;
         if self.verify == Level::None {
             return Err(fault(

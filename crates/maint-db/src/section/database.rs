@@ -117,6 +117,9 @@ impl DatabaseSection {
 /// Names that mean something else on the command line.
 const WORDS: [&str; 5] = ["list", "verify", "restore", "drill", "emergency-copy"];
 
+/// A name of a section is a part of that of each backup, and of folders' names.
+const LONGEST: usize = 60;
+
 impl Section for DatabaseSection {
     fn check(&self) -> Result<(), Fault> {
         let parts = self.parts();
@@ -170,6 +173,11 @@ impl Section for DatabaseSection {
             if WORDS.contains(name) {
                 let message =
                     format!("is called {name}, which is a command of backup-db: give it another name");
+                return Err((n, Fault { key: None, message }));
+            }
+            if name.len() > LONGEST && section.backup.is_some() {
+                let message =
+                    format!("is too long a name for what backups are called: {LONGEST} letters are enough");
                 return Err((n, Fault { key: None, message }));
             }
             if section.backup.as_ref().is_some_and(|backup| backup.scratch.as_deref() == Some(*name)) {

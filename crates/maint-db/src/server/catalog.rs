@@ -17,11 +17,11 @@ const OURS: &str = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
 
 /// Each gives lines. `{ours}` stands for the schemas that count, and `{own:CLASS:OID}` for what does not belong
 /// to an extension.
-const QUERIES: [&str; 24] = [
+const QUERIES: [&str; 26] = [
     "SELECT 'schema ' || nspname FROM pg_namespace n WHERE {ours} AND {own:pg_namespace:n.oid}",
     "SELECT 'owner of schema ' || nspname || ': ' || pg_get_userbyid(nspowner) FROM pg_namespace n WHERE {ours} AND {own:pg_namespace:n.oid}",
     "SELECT 'grant: schema ' || nspname || ' ' || item FROM pg_namespace n, unnest(coalesce(nspacl, acldefault('n', nspowner))) AS item WHERE {ours} AND {own:pg_namespace:n.oid}",
-    "SELECT 'extension ' || extname || ' ' || extversion || ' in ' || n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = extnamespace",
+    "SELECT unnest(ARRAY['extension ' || extname || ' in ' || n.nspname, 'note: extension ' || extname || ' ' || extversion]) FROM pg_extension e JOIN pg_namespace n ON n.oid = extnamespace",
     "SELECT 'relation ' || n.nspname || '.' || c.relname || ' ' || c.relkind::text || c.relpersistence::text || CASE WHEN c.relispartition THEN ' partition' ELSE '' END
             || CASE WHEN c.relrowsecurity THEN ' row-security' ELSE '' END || CASE WHEN c.relforcerowsecurity THEN ' forced' ELSE '' END
             || CASE WHEN c.relkind = 'm' AND NOT c.relispopulated THEN ' not-filled' ELSE '' END
@@ -35,7 +35,7 @@ const QUERIES: [&str; 24] = [
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,
           unnest(coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's'::\"char\" ELSE 'r'::\"char\" END, c.relowner))) AS item
      WHERE {ours} AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND c.relpersistence <> 't' AND {own:pg_class:c.oid}",
-    "SELECT 'column ' || n.nspname || '.' || c.relname || ' ' || row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum) || ' ' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
+    "SELECT 'column ' || n.nspname || '.' || c.relname || ' ' || CASE WHEN EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhrelid = c.oid) AND NOT c.relispartition THEN 0 ELSE row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum) END || ' ' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
             || CASE WHEN a.attnotnull THEN ' not-null' ELSE '' END || CASE WHEN a.attidentity <> '' THEN ' identity ' || a.attidentity::text ELSE '' END
             || CASE WHEN a.attgenerated <> '' THEN ' generated' WHEN a.atthasdef THEN ' default' ELSE '' END
             || CASE WHEN a.attcollation <> t.typcollation THEN ' collate ' || (SELECT ln.nspname || '.' || l.collname FROM pg_collation l JOIN pg_namespace ln ON ln.oid = l.collnamespace WHERE l.oid = a.attcollation) ELSE '' END
@@ -57,7 +57,7 @@ const QUERIES: [&str; 24] = [
             || CASE WHEN k.confrelid <> 0 THEN ' to ' || fn.nspname || '.' || f.relname || ' ' || k.confupdtype::text || k.confdeltype::text || k.confmatchtype::text ELSE '' END
      FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
           LEFT JOIN pg_class f ON f.oid = k.confrelid LEFT JOIN pg_namespace fn ON fn.oid = f.relnamespace
-     WHERE {ours} AND k.contype <> 't' AND {own:pg_class:c.oid}",
+     WHERE {ours} AND k.contype <> 't' AND k.conparentid = 0 AND {own:pg_class:c.oid}",
     "SELECT 'index ' || n.nspname || '.' || i.relname || ' on ' || c.relname || ' ' || am.amname || CASE WHEN x.indisunique THEN ' unique' ELSE '' END
             || CASE WHEN x.indisprimary THEN ' primary' ELSE '' END || CASE WHEN x.indisreplident THEN ' replica-identity' ELSE '' END || CASE WHEN x.indisclustered THEN ' clustered' ELSE '' END
             || ' (' || (SELECT string_agg(coalesce(a.attname, '(expression)'), ',' ORDER BY o) FROM unnest(x.indkey::int2[]) WITH ORDINALITY AS u(num, o) LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.num)
@@ -78,27 +78,32 @@ const QUERIES: [&str; 24] = [
             || ' ' || md5(p.prosrc) || ' ' || coalesce(p.proconfig::text, '')
      FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang WHERE {ours} AND {own:pg_proc:p.oid}
        AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')",
-    "SELECT 'owner of function ' || p.oid::regprocedure || ': ' || pg_get_userbyid(p.proowner) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {ours} AND {own:pg_proc:p.oid}",
+    "SELECT 'owner of function ' || p.oid::regprocedure || ': ' || pg_get_userbyid(p.proowner) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {ours} AND {own:pg_proc:p.oid} AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')",
     "SELECT 'grant: function ' || p.oid::regprocedure || ' ' || item FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace, unnest(coalesce(p.proacl, acldefault('f', p.proowner))) AS item
-     WHERE {ours} AND {own:pg_proc:p.oid}",
+     WHERE {ours} AND {own:pg_proc:p.oid} AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')",
     "SELECT 'type ' || n.nspname || '.' || t.typname || ' ' || t.typtype::text || CASE WHEN t.typnotnull THEN ' not-null' ELSE '' END || CASE WHEN t.typdefault IS NOT NULL THEN ' default' ELSE '' END
             || CASE WHEN t.typtype = 'd' THEN ' of ' || format_type(t.typbasetype, t.typtypmod)
                  || coalesce((SELECT ' ' || string_agg(k.conname || CASE WHEN k.convalidated THEN '' ELSE '!' END, ',' ORDER BY k.conname) FROM pg_constraint k WHERE k.contypid = t.oid), '') ELSE '' END
             || CASE WHEN t.typtype = 'e' THEN ' ' || coalesce((SELECT string_agg(quote_literal(e.enumlabel), ',' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid), '') ELSE '' END
-            || ' ' || pg_get_userbyid(t.typowner)
-     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
+     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
      WHERE {ours} AND t.typtype IN ('d', 'e', 'r', 'b') AND t.typelem = 0 AND {own:pg_type:t.oid}",
+    "SELECT 'owner of type ' || n.nspname || '.' || t.typname || ': ' || pg_get_userbyid(t.typowner) FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+     WHERE {ours} AND t.typtype IN ('d', 'e', 'r', 'b') AND t.typelem = 0 AND {own:pg_type:t.oid}",
+    "SELECT 'user mapping for ' || usename || ' at ' || srvname || CASE WHEN umoptions IS NULL THEN '' ELSE ' with options' END FROM pg_user_mappings",
     "SELECT 'policy ' || n.nspname || '.' || c.relname || ' ' || p.polname || ' ' || p.polcmd::text || CASE WHEN p.polpermissive THEN '' ELSE ' restrictive' END
             || ' ' || coalesce((SELECT string_agg(CASE WHEN r = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(r)::text END, ',' ORDER BY r = 0, pg_get_userbyid(r)) FROM unnest(p.polroles) AS r), '')
             || CASE WHEN p.polqual IS NOT NULL THEN ' using' ELSE '' END || CASE WHEN p.polwithcheck IS NOT NULL THEN ' check' ELSE '' END
      FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {ours} AND {own:pg_class:c.oid}",
     "SELECT 'rule ' || n.nspname || '.' || c.relname || ' ' || r.rulename || ' ' || r.ev_type::text || r.ev_enabled::text || CASE WHEN r.is_instead THEN ' instead' ELSE '' END
      FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {ours} AND r.rulename <> '_RETURN' AND {own:pg_class:c.oid}",
-    "SELECT 'statistics ' || n.nspname || '.' || s.stxname || ' ' || s.stxkind::text || ' ' || s.stxkeys::text FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE {ours} AND {own:pg_statistic_ext:s.oid}",
+    "SELECT 'statistics ' || n.nspname || '.' || s.stxname || ' ' || s.stxkind::text || ' ' || coalesce((SELECT string_agg(a.attname, ',' ORDER BY a.attname) FROM unnest(s.stxkeys::int2[]) AS num JOIN pg_attribute a ON a.attrelid = s.stxrelid AND a.attnum = num), '') FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE {ours} AND {own:pg_statistic_ext:s.oid}",
     "SELECT 'comment on ' || pg_describe_object(d.classoid, d.objoid, d.objsubid) || ': ' || md5(d.description) FROM pg_description d
      WHERE d.objoid >= 16384 AND d.classoid <> 'pg_extension'::regclass
        AND NOT EXISTS (SELECT 1 FROM pg_depend x WHERE x.classid = d.classoid AND x.objid = d.objoid AND x.deptype = 'e')
-       AND (d.classoid <> 'pg_class'::regclass OR NOT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = d.objoid AND NOT ({ours})))",
+       AND coalesce((pg_identify_object(d.classoid, d.objoid, d.objsubid)).schema, '') !~ '^(pg_|information_schema$)'
+       AND (pg_identify_object(d.classoid, d.objoid, d.objsubid)).identity !~ '(^|[ .])(pg_temp|pg_toast)'
+       AND NOT (d.classoid = 'pg_namespace'::regclass AND d.objoid IN (SELECT oid FROM pg_namespace WHERE nspname = 'public'))
+       AND NOT (d.classoid = 'pg_class'::regclass AND EXISTS (SELECT 1 FROM pg_index i WHERE i.indexrelid = d.objoid AND NOT (i.indisvalid AND i.indisready)))",
     "SELECT 'object: ' || pg_describe_object(o.class, o.oid, 0) FROM (
         SELECT 'pg_operator'::regclass::oid AS class, oid FROM pg_operator UNION ALL SELECT 'pg_opclass'::regclass, oid FROM pg_opclass UNION ALL SELECT 'pg_opfamily'::regclass, oid FROM pg_opfamily
         UNION ALL SELECT 'pg_cast'::regclass, oid FROM pg_cast UNION ALL SELECT 'pg_collation'::regclass, oid FROM pg_collation UNION ALL SELECT 'pg_conversion'::regclass, oid FROM pg_conversion
@@ -111,7 +116,8 @@ const QUERIES: [&str; 24] = [
      FROM pg_default_acl d, unnest(d.defaclacl) AS item",
 ];
 
-const ROLES: [&str; 2] = [
+const ROLES: [&str; 3] = [
+    "SELECT 'role ' || CASE WHEN setrole = 0 THEN 'ALL' ELSE pg_get_userbyid(setrole)::text END || ' is set to ' || setting FROM pg_db_role_setting, unnest(setconfig) AS setting WHERE setdatabase = 0",
     "SELECT 'role ' || rolname || ' ' || concat_ws(' ', rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls, rolconnlimit, rolvaliduntil)
      FROM pg_roles WHERE rolname !~ '^pg_'",
     "SELECT 'role ' || m.rolname || ' is in ' || r.rolname || CASE WHEN a.admin_option THEN ' as its admin' ELSE '' END
@@ -151,11 +157,7 @@ impl Facts {
     pub fn without_roles(&self) -> Self {
         let is_about_roles =
             |line: &&String| ["owner of ", "grant: ", "role "].iter().any(|word| line.starts_with(word));
-        let types = |line: &String| match line.strip_prefix("type ") {
-            Some(_) => line.rsplit_once(' ').map_or(line.clone(), |(line, _)| line.to_owned()),
-            None => line.clone(),
-        };
-        Self(self.0.iter().filter(|line| !is_about_roles(line)).map(types).collect())
+        Self(self.0.iter().filter(|line| !is_about_roles(line)).cloned().collect())
     }
 
     /// Without roles that nothing here belongs to.
@@ -164,10 +166,23 @@ impl Facts {
         Self(self.0.iter().filter(|line| !line.starts_with("role ")).cloned().collect())
     }
 
-    /// Where another one differs from this.
+    /// Whether there is this line.
+    pub fn has(&self, line: &str) -> bool {
+        self.0.contains(line)
+    }
+
+    /// Without a role that was made to look.
+    #[must_use]
+    pub fn without_role(&self, name: &str) -> Self {
+        let its = format!("role {} ", one_line(name));
+        Self(self.0.iter().filter(|line| !line.starts_with(&its)).cloned().collect())
+    }
+
+    /// Where another one differs from this. Notes are for people.
     pub fn differences(&self, other: &Self) -> Vec<String> {
-        let missing = self.0.difference(&other.0).map(|line| format!("not restored: {line}"));
-        let extra = other.0.difference(&self.0).map(|line| format!("not backed up: {line}"));
+        let counts = |line: &&String| !line.starts_with("note: ");
+        let missing = self.0.difference(&other.0).filter(counts).map(|line| format!("not restored: {line}"));
+        let extra = other.0.difference(&self.0).filter(counts).map(|line| format!("not backed up: {line}"));
         missing.chain(extra).collect()
     }
 }

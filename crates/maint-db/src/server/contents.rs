@@ -21,12 +21,15 @@ const RELATIONS: &str = "
                                   OR (CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE t.oid END)::regtype::text <> ALL (
                                       ARRAY['boolean', 'smallint', 'integer', 'bigint', 'real', 'double precision', 'numeric', 'text', 'character varying', 'bytea', 'uuid', 'jsonb',
                                             'date', 'time without time zone', 'timestamp without time zone', 'timestamp with time zone', 'inet', 'cidr', 'macaddr', 'oid', 'name'])))
+           AND NOT (EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhrelid = c.oid) AND NOT c.relispartition),
+           CASE WHEN EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhrelid = c.oid) AND NOT c.relispartition
+                THEN (SELECT array_agg(a.attname::text ORDER BY a.attname) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) END
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
       AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
       AND (NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
            OR EXISTS (SELECT 1 FROM pg_extension e WHERE c.oid = ANY (e.extconfig) AND e.extcondition[array_position(e.extconfig, c.oid)] = ''))
-    ORDER BY pg_relation_size(c.oid) DESC, 1, 2";
+    ORDER BY c.relpages DESC, 1, 2";
 
 const SEQUENCES: &str = "
     SELECT n.nspname, c.relname, s.seqcycle, s.seqincrement
@@ -37,6 +40,87 @@ const SEQUENCES: &str = "
 
 /// So much of a large object is hashed at once.
 const PART: u32 = 64 << 20;
+
+/// What came of counting beside a dump.
+pub enum Counted {
+    /// All of it.
+    All(Box<Contents>),
+    /// Nothing, because somebody was in the way.
+    Not(String),
+}
+
+/// Counts what a snapshot sees, once a dump in the same snapshot has its locks. Our own come all at once and without
+/// waiting: who waits for one while the dump holds another is in nobody's way then.
+pub fn count_while_locked(client: &mut Client, contents: Contents) -> Result<Counted, postgres::Error> {
+    const LOCK_NOT_AVAILABLE: &str = "55P03";
+    const AT_ONCE: usize = 500;
+    let tables = client.query(RELATIONS, &[])?;
+    let names: Vec<String> = tables
+        .iter()
+        .filter(|row| !row.get::<_, bool>(2))
+        .map(|row| format!("ONLY {}", quote::qualified(row.get(0), row.get(1))))
+        .collect();
+    for names in names.chunks(AT_ONCE) {
+        match client.batch_execute(&format!("LOCK TABLE {} IN ACCESS SHARE MODE NOWAIT", names.join(", "))) {
+            Err(error) if error.code().is_some_and(|code| code.code() == LOCK_NOT_AVAILABLE) => {
+                return Ok(Counted::Not(
+                    "a table is being locked by somebody, and could not be counted beside the dump"
+                        .to_owned(),
+                ));
+            }
+            done => done?,
+        }
+    }
+    // TRUNCATE and what rewrites a table show through every snapshot that was taken before.
+    let rewritten = client.query(
+        "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+           AND pg_relation_filenode(c.oid) IS DISTINCT FROM c.relfilenode ORDER BY 1",
+        &[],
+    )?;
+    if let Some(row) = rewritten.first() {
+        let name: String = row.get(0);
+        return Ok(Counted::Not(format!("{name} was emptied or rewritten while the backup began")));
+    }
+    large_objects_and_tables(client, contents, None).map(|contents| Counted::All(Box::new(contents)))
+}
+
+/// Rows that no dump takes along, in a sentence for each table: those of extensions that do not hand them over.
+pub fn left_out(client: &mut Client) -> Result<Vec<String>, postgres::Error> {
+    let tables = client.query(
+        "SELECT n.nspname, c.relname, e.extname FROM pg_depend d JOIN pg_class c ON c.oid = d.objid JOIN pg_namespace n ON n.oid = c.relnamespace
+              JOIN pg_extension e ON e.oid = d.refobjid
+         WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND c.relkind = 'r'
+           AND NOT coalesce(c.oid = ANY (e.extconfig), false) AND has_table_privilege(c.oid, 'SELECT') AND c.reltuples <> 0 ORDER BY 1, 2",
+        &[],
+    )?;
+    let told = tables.iter().map(|row| {
+        let (schema, name, extension): (&str, &str, &str) = (row.get(0), row.get(1), row.get(2));
+        format!(
+            "{} belongs to the extension {extension}, and no dump takes its rows along",
+            shown(schema, name)
+        )
+    });
+    let mut told: Vec<String> = told.collect();
+    let hidden: i64 = client
+        .query_one("SELECT count(*) FROM pg_user_mappings WHERE umoptions IS NULL AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)", &[])?
+        .get(0);
+    if hidden > 0 {
+        told.push(format!(
+            "options of {hidden} user mappings are hidden from this role, and are not in the dump"
+        ));
+    }
+    Ok(told)
+}
+
+/// What is set for all roles of a server, as statements: no program of the server writes it down.
+pub fn settings_of_all_roles(client: &mut Client) -> Result<String, postgres::Error> {
+    let query = "SELECT split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1)
+                 FROM pg_db_role_setting, unnest(setconfig) AS setting WHERE setdatabase = 0 AND setrole = 0 ORDER BY 1";
+    let rows = client.query(query, &[])?;
+    let statements = rows.iter().map(|row| super::database::setting_for_all(row.get(0), row.get(1)) + ";\n");
+    Ok(statements.collect())
+}
 
 /// Where the sequences stand before a dump begins.
 pub fn before_the_dump(client: &mut Client) -> Result<Contents, postgres::Error> {
@@ -65,10 +149,21 @@ pub fn large_objects_and_tables(
         let only = if is_view { "" } else { "ONLY " };
         let from = format!("{only}{}", quote::qualified(&schema, &name));
         let table = if is_filled {
+            let by_name: Option<Vec<String>> = row.get(5);
+            let line = by_name.map_or_else(
+                || r#"("the row".*)::text"#.to_owned(),
+                |columns| {
+                    let columns: Vec<String> = columns
+                        .iter()
+                        .map(|column| format!(r#""the row".{}"#, quote::name(column)))
+                        .collect();
+                    format!("ROW({})::text", columns.join(", "))
+                },
+            );
             let (how, hash) = if as_text {
-                (Contents::AS_TEXT, r#"hashtextextended(("the row".*)::text COLLATE "C", 0)"#)
+                (Contents::AS_TEXT, format!(r#"hashtextextended({line} COLLATE "C", 0)"#))
             } else {
-                ("", r#"hash_record_extended("the row".*, 0)"#)
+                ("", r#"hash_record_extended("the row".*, 0)"#.to_owned())
             };
             hashed(client, how, &format!(r#"SELECT {hash} AS hash FROM {from} AS "the row""#))?
         } else {

@@ -42,6 +42,9 @@ pub struct Properties {
     /// The rules of ICU, or built-in ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<String>,
+    /// What is added to the rules of ICU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<String>,
     /// A word about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
@@ -100,15 +103,16 @@ impl Databases {
 impl Properties {
     /// Those of the database that a client is connected to.
     pub fn read(client: &mut Client, version: u32) -> Result<Self, postgres::Error> {
-        let (provider, locale) = match version {
-            170_000.. => ("datlocprovider::text", "datlocale"),
-            150_000.. => ("datlocprovider::text", "daticulocale"),
-            _ => ("'c'::text", "NULL::text"),
+        let (provider, locale, rules) = match version {
+            170_000.. => ("datlocprovider::text", "datlocale", "daticurules"),
+            160_000.. => ("datlocprovider::text", "daticulocale", "daticurules"),
+            150_000.. => ("datlocprovider::text", "daticulocale", "NULL::text"),
+            _ => ("'c'::text", "NULL::text", "NULL::text"),
         };
         let row = client.query_one(
             &format!(
                 "SELECT pg_get_userbyid(datdba)::text, pg_encoding_to_char(encoding)::text, {provider}, datcollate::text, datctype::text, {locale},
-                        shobj_description(oid, 'pg_database'), datconnlimit, datacl IS NULL, oid
+                        shobj_description(oid, 'pg_database'), datconnlimit, datacl IS NULL, oid, {rules}
                  FROM pg_database WHERE datname = current_database()"
             ),
             &[],
@@ -133,6 +137,7 @@ impl Properties {
             collate: row.get(3),
             ctype: row.get(4),
             locale: row.get(5),
+            rules: row.get(10),
             comment: row.get(6),
             connections: row.get(7),
             settings: settings.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect(),
@@ -150,6 +155,7 @@ impl Properties {
             collate,
             ctype,
             locale,
+            rules,
             comment,
             connections,
             settings,
@@ -161,6 +167,7 @@ impl Properties {
                 "database: {encoding} {provider} {collate} {ctype} {} limit {connections}",
                 locale.as_deref().unwrap_or("-")
             ),
+            format!("rules of the database: {}", rules.as_deref().unwrap_or("-")),
             format!("comment on the database: {}", comment.as_deref().unwrap_or("-")),
         ];
         for (role, name, value) in settings {
@@ -188,7 +195,14 @@ impl Properties {
     /// What makes a new database so.
     fn creation(&self, name: &str) -> String {
         let provider = match (self.provider.as_str(), &self.locale) {
-            ("i", Some(locale)) => format!(" LOCALE_PROVIDER icu ICU_LOCALE {}", quote::text(locale)),
+            ("i", Some(locale)) => {
+                let rules = self.rules.as_ref().map(|rules| format!(" ICU_RULES {}", quote::text(rules)));
+                format!(
+                    " LOCALE_PROVIDER icu ICU_LOCALE {}{}",
+                    quote::text(locale),
+                    rules.unwrap_or_default()
+                )
+            }
             ("b", Some(locale)) => format!(" LOCALE_PROVIDER builtin BUILTIN_LOCALE {}", quote::text(locale)),
             _ => String::new(),
         };
@@ -210,8 +224,7 @@ impl Properties {
         }
         for (role, setting, value) in &self.settings {
             let value = setting_value(setting, value);
-            let setting: Vec<String> = setting.split('.').map(quote::name).collect();
-            let setting = setting.join(".");
+            let setting = setting_name(setting);
             match role {
                 Some(role) if roles => {
                     all.push(format!(
@@ -241,6 +254,16 @@ impl Properties {
         }
         all
     }
+}
+
+/// What sets something for all roles.
+pub(super) fn setting_for_all(setting: &str, value: &str) -> String {
+    format!("ALTER ROLE ALL SET {} TO {}", setting_name(setting), setting_value(setting, value))
+}
+
+fn setting_name(setting: &str) -> String {
+    let parts: Vec<String> = setting.split('.').map(quote::name).collect();
+    parts.join(".")
 }
 
 /// A value of a setting. Of some the value is a list of names, which must not become one name.
@@ -298,9 +321,44 @@ pub fn drop_database(session: &Session, name: &str, give_up: GiveUp<'_>) -> Resu
     session.execute(give_up, format!("DROP DATABASE IF EXISTS {}", quote::name(name)))
 }
 
-/// Gives a database another name.
-pub fn rename(session: &Session, from: &str, to: &str, give_up: GiveUp<'_>) -> Result<(), DbError> {
-    session.execute(give_up, format!("ALTER DATABASE {} RENAME TO {}", quote::name(from), quote::name(to)))
+/// Gives databases other names, all of them or none.
+pub fn rename(session: &Session, names: &[(&str, &str)], give_up: GiveUp<'_>) -> Result<(), DbError> {
+    let all = names
+        .iter()
+        .map(|(from, to)| format!("ALTER DATABASE {} RENAME TO {};", quote::name(from), quote::name(to)));
+    let all: String = all.collect();
+    session.execute(give_up, format!("BEGIN; {all} COMMIT")).inspect_err(|_| {
+        // A transaction that failed must not stay open.
+        let _ = session.execute(give_up, "ROLLBACK");
+    })
+}
+
+/// What must be known of a database that may be replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Whether it can be connected to.
+    pub is_open: bool,
+    /// How many are connected to it.
+    pub sessions: i64,
+    /// Whether it subscribes to another server's changes.
+    pub subscribes: bool,
+}
+
+/// What is known of a database, if it is there.
+pub fn known(client: &mut Client, name: &str) -> Result<Option<Known>, postgres::Error> {
+    let query = "SELECT datallowconn AND NOT datistemplate, EXISTS (SELECT 1 FROM pg_subscription s WHERE s.subdbid = d.oid) FROM pg_database d WHERE datname = $1";
+    // Who may not ask about subscriptions is not told of any.
+    let plain = "SELECT datallowconn AND NOT datistemplate, false FROM pg_database WHERE datname = $1";
+    let row = client.query_opt(query, &[&name]).or_else(|_| client.query_opt(plain, &[&name]))?;
+    let Some(row) = row else { return Ok(None) };
+    let sessions = others_connected(client, name)?;
+    Ok(Some(Known { is_open: row.get(0), sessions, subscribes: row.get(1) }))
+}
+
+/// Databases that killed runs have left half restored, or put aside.
+pub fn leftovers(client: &mut Client) -> Result<Vec<String>, postgres::Error> {
+    let query = "SELECT datname::text FROM pg_database WHERE datname ~ '^maint_(restore|proof|replaced)_[0-9]+$' ORDER BY 1";
+    Ok(client.query(query, &[])?.iter().map(|row| row.get(0)).collect())
 }
 
 /// Whether there is nothing in a database that a person made.
@@ -310,8 +368,11 @@ pub fn is_empty(client: &mut Client) -> Result<bool, postgres::Error> {
                             WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')
             AND NOT EXISTS (SELECT 1 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
                             WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')
-            AND NOT EXISTS (SELECT 1 FROM pg_type t WHERE t.oid >= 16384)
-            AND NOT EXISTS (SELECT 1 FROM pg_namespace n WHERE n.oid >= 16384)
+            AND NOT EXISTS (SELECT 1 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid >= 16384 AND n.nspname !~ '^pg_')
+            AND NOT EXISTS (SELECT 1 FROM pg_namespace n WHERE n.oid >= 16384 AND n.nspname !~ '^pg_')
+            AND NOT EXISTS (SELECT 1 FROM pg_foreign_data_wrapper WHERE oid >= 16384)
+            AND NOT EXISTS (SELECT 1 FROM pg_publication) AND NOT EXISTS (SELECT 1 FROM pg_event_trigger)
+            AND NOT EXISTS (SELECT 1 FROM pg_default_acl) AND NOT EXISTS (SELECT 1 FROM pg_cast WHERE oid >= 16384)
             AND NOT EXISTS (SELECT 1 FROM pg_largeobject_metadata)
             AND NOT EXISTS (SELECT 1 FROM pg_extension WHERE extname <> 'plpgsql')",
         &[],
@@ -321,7 +382,7 @@ pub fn is_empty(client: &mut Client) -> Result<bool, postgres::Error> {
 
 /// How many others are connected to a database.
 pub fn others_connected(client: &mut Client, name: &str) -> Result<i64, postgres::Error> {
-    let query = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()";
+    let query = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
     Ok(client.query_one(query, &[&name])?.get(0))
 }
 
@@ -332,6 +393,13 @@ pub fn needed_roles(client: &mut Client, properties: &Properties) -> Result<Vec<
     let mut roles: BTreeSet<String> = client.query(query, &[])?.iter().map(|row| row.get(0)).collect();
     roles.extend(properties.roles().map(str::to_owned));
     Ok(roles.into_iter().collect())
+}
+
+/// Roles without which a database cannot be restored even if nothing is to belong to anybody.
+pub fn unavoidable_roles(client: &mut Client) -> Result<Vec<String>, postgres::Error> {
+    let query = "SELECT DISTINCT pg_get_userbyid(r)::text FROM pg_policy, unnest(polroles) AS r WHERE r <> 0
+                 UNION SELECT usename::text FROM pg_user_mappings WHERE umuser <> 0 ORDER BY 1";
+    Ok(client.query(query, &[])?.iter().map(|row| row.get(0)).collect())
 }
 
 /// Which of these roles are not there.

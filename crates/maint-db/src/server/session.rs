@@ -76,15 +76,17 @@ const LAST_PATIENCE: Duration = Duration::from_secs(2);
 const PINNED: &str = "
     SET search_path = pg_catalog; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC';
     SET bytea_output = 'hex'; SET extra_float_digits = 1; SET lc_monetary = 'C'; SET lc_messages = 'C'; SET xmlbinary = 'base64';
-    SET row_security = off; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
+    SET row_security = off; SET default_transaction_read_only = off; SET statement_timeout = 0;
+    SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0; SET transaction_timeout = 0;
     SET synchronize_seqscans = off; SET max_parallel_workers_per_gather = 0; SET quote_all_identifiers = off; SET jit = off;
     SET client_min_messages = error";
 
-/// The same for a role that may not set one of these: they are left as they are.
+/// The same for a role that may not set one of these, and for a server that does not know one: they are left as they
+/// are.
 fn pin(client: &mut Client) -> Result<(), postgres::Error> {
     for setting in PINNED.split(';') {
         match client.batch_execute(setting) {
-            Err(error) if error.code().is_some_and(|code| code.code() == "42501") => {}
+            Err(error) if error.code().is_some_and(|code| matches!(code.code(), "42501" | "42704")) => {}
             done => done?,
         }
     }

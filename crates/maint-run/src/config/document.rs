@@ -411,16 +411,22 @@ fn without_secrets(line: &str) -> String {
     if ["password", "passwd", "secret", "token"].iter().any(|secret| word.ends_with(secret)) {
         return format!("{key}={}", covered(value));
     }
+    // What a password may hold is not known: of a URL all goes that may be a part of one.
     let mut shown = String::new();
     let mut rest = line;
     while let Some(at) = rest.find("://") {
         let (before, after) = rest.split_at(at + 3);
         shown += before;
-        let end = after.find(['/', '"', '\'', ' ']).unwrap_or(after.len());
-        let (authority, beyond) = after.split_at(end);
-        match authority.rsplit_once('@').and_then(|(who, place)| Some((who.split_once(':')?, place))) {
-            Some(((user, password), place)) => shown += &[user, ":", &covered(password), "@", place].concat(),
-            None => shown += authority,
+        let end = after.find(['"', '\'', ' ']).unwrap_or(after.len());
+        let (url, beyond) = after.split_at(end);
+        let (url, query) = url.split_at(url.find('?').unwrap_or(url.len()));
+        let (who, place) = url.rsplit_once('@').map_or(("", url), |(who, _)| (who, &url[who.len()..]));
+        let (user, password) = who.split_at(who.find(':').map_or(who.len(), |colon| colon + 1));
+        shown += &[user, &covered(password), place].concat();
+        if query.contains("password") || place.contains(':') && query.contains('@') {
+            shown += &covered(query);
+        } else {
+            shown += query;
         }
         rest = beyond;
     }
@@ -462,6 +468,12 @@ mod tests {
             ("password = \"hunter2\"", "password =**********"),
             ("password-file = \"/etc/x\"", "password-file = \"/etc/x\""),
             ("url = 'postgres://u@h/d'", "url = 'postgres://u@h/d'"),
+            ("url = 'postgres://u:hun/ter2@h/d'", "url = 'postgres://u:********@h/d'"),
+            (
+                "url = 'postgres://u@h:x/d?password=hunter2&a=b'",
+                "url = 'postgres://u@h:x/d*********************'",
+            ),
+            ("url = 'postgres://u@/d?host=/run/x&port=1'", "url = 'postgres://u@/d?host=/run/x&port=1'"),
         ] {
             assert_eq!(without_secrets(line), shown);
         }

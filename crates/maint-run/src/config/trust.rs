@@ -67,10 +67,13 @@ pub(super) fn read_trusted(path: &Path) -> Result<String, ReadError> {
 fn holds_password(text: &str) -> bool {
     text.lines().filter(|line| !line.trim_start().starts_with('#')).map(without_variables).any(|line| {
         line.match_indices("://").any(|(at, _)| {
-            let authority = line[at + 3..].split(['/', '"', '\'', ' ']).next().unwrap_or_default();
-            authority
-                .rsplit_once('@')
-                .is_some_and(|(user, _)| user.split_once(':').is_some_and(|(_, secret)| !secret.is_empty()))
+            let url = line[at + 3..].split(['"', '\'', ' ']).next().unwrap_or_default();
+            let (place, query) = url.split_once('?').unwrap_or((url, ""));
+            // In the URL of a database a slash may be part of a password that nobody has escaped.
+            let is_database = line[..at].ends_with("postgres") || line[..at].ends_with("postgresql");
+            let place = if is_database { place } else { place.split('/').next().unwrap_or_default() };
+            let secret = place.rsplit_once('@').and_then(|(who, _)| who.split_once(':'));
+            secret.is_some_and(|(_, secret)| !secret.is_empty()) || query.contains("password=")
         })
     })
 }
@@ -97,6 +100,8 @@ mod tests {
         assert!(!holds_password("# url = \"postgres://a:b@c/d\""));
         assert!(!holds_password("url = \"postgres://${U:-telemetry}@${H:-localhost}:${P:-5432}/d\""));
         assert!(holds_password("url = \"postgres://${U:-telemetry}:secret@${H:-localhost}/d\""));
+        assert!(holds_password("url = \"postgres://u:hun/ter2@h/d\""));
+        assert!(holds_password("url = \"postgres://u@h/d?password=hunter2\""));
         assert!(!holds_password("hook = \"https://example.org:8080/a@b\""));
     }
 }
