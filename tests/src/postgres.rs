@@ -123,7 +123,8 @@ impl Postgres {
 
     fn psql(&self, database: &str, sql: &str) -> std::process::Output {
         self.program("psql")
-            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql])
+            .env("PGDATABASE", database)
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql])
             .output()
             .unwrap()
     }
@@ -141,7 +142,8 @@ impl Postgres {
         std::fs::write(&file, sql).unwrap();
         let done = self
             .program("psql")
-            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", database, "-f"])
+            .env("PGDATABASE", database)
+            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f"])
             .arg(&file)
             .output()
             .unwrap();

@@ -160,7 +160,18 @@ impl Origin<'_> {
         if let Some(error) = counting.failure() {
             return Err(error.into());
         }
-        ended_well("pg_dump", &performed)?;
+        // That is how pg_dump says that it has waited for a lock.
+        let waited = |why: String| {
+            if why.contains("due to statement timeout") {
+                format!(
+                    "a table was locked by somebody for longer than {}: {why}",
+                    self.section.backup.lock_wait
+                )
+            } else {
+                why
+            }
+        };
+        ended_well("pg_dump", &performed).map_err(waited)?;
         remarks.extend(warnings_in(&performed.tail));
         files.push(entry);
         steps.done("dump");

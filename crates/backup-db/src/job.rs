@@ -26,7 +26,7 @@ use maint_run::{
     signals,
 };
 use proof::{Prover, Tried};
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 /// Makes the backups of all sections that were selected.
 pub(crate) fn run(run: &mut Run, args: &BackupArgs) -> Result<(), UsageError> {
@@ -311,7 +311,10 @@ fn make(
             Err(error) => {
                 into.give_up(keeper.warrant());
                 match error {
-                    NotDumped::Again(why) if tries < TRIES => log::info!("{database}: {why}; once more"),
+                    NotDumped::Again(why) if tries < TRIES => {
+                        log::info!("{database}: {why}; once more");
+                        std::thread::sleep(BETWEEN_TRIES);
+                    }
                     NotDumped::Again(why) | NotDumped::Failed(why) => return Err(why),
                 }
             }
@@ -344,7 +347,9 @@ fn make(
 }
 
 /// A table that is emptied or locked at the wrong moment is tried again, so often.
-const TRIES: u32 = 3;
+const TRIES: u32 = 5;
+/// And after so long.
+const BETWEEN_TRIES: Duration = Duration::from_millis(300);
 
 /// About what a backup will take: as the last one did, as much more as the database has grown, and a tenth.
 fn estimate(source_bytes: u64, before: Option<&Manifest>, is_file: bool) -> u64 {
