@@ -131,6 +131,6 @@ pub(crate) fn unpack(
     }
     found.remarks.extend(looked.remarks);
     found.faults_or_remarks().map_err(|faults| {
-        format!("what was restored is not what was backed up: {}", crate::restore::in_short(&faults))
+        format!("what was restored is not what was backed up: {}", crate::restoring::in_short(&faults))
     })
 }

@@ -199,12 +199,7 @@ fn one(case: &Case<'_>, keeper: Option<&Keeper>, what: &What<'_>, name: &str) ->
                 let why = format!("it is damaged, was copied as it is, and counts for nothing: {fault}");
                 fail(&mut done, "check", &place, why);
             }
-            told.id = Some(manifest.id.clone());
-            told.bytes = manifest.bytes();
-            told.verified = manifest.level().word();
-            done.counts.set(Counter::BackupBytes, manifest.bytes());
-            done.counts.set(Counter::DatabaseBytes, manifest.source_bytes);
-            done.counts.set(Counter::BackupRows, manifest.contents.rows());
+            proof::tell(&manifest, &mut done, &mut told);
             newest = Some(manifest.id);
         }
     }

@@ -11,6 +11,7 @@ mod list;
 mod place;
 mod proof;
 mod restore;
+mod restoring;
 mod scratch;
 mod store;
 mod tools;

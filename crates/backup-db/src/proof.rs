@@ -4,7 +4,7 @@
 use crate::{
     args::{BackupArgs, Case, Section},
     file,
-    restore::{NotRestored, Restoring, in_short, jobs, needs},
+    restoring::{NotRestored, Restoring, in_short, jobs, needs},
     scratch::{OURS, Scratch},
     store::{self, Keeper, NoStore, PROOF_OF, Patience, Steps},
     tools::Tools,
@@ -371,12 +371,7 @@ fn verify(run: &Run, args: &BackupArgs, section: &Section, id: &str, level: Leve
                             done.note(Status::Warning, format!("it could not be proved: {why}"))
                         }
                     }
-                    told.id = Some(manifest.id.clone());
-                    told.bytes = manifest.bytes();
-                    told.verified = manifest.level().word();
-                    done.counts.set(Counter::BackupBytes, manifest.bytes());
-                    done.counts.set(Counter::DatabaseBytes, manifest.source_bytes);
-                    done.counts.set(Counter::BackupRows, manifest.contents.rows());
+                    tell(&manifest, &mut done, &mut told);
                     told.found.insert(0, in_tables(&manifest));
                 }
             },
@@ -385,6 +380,16 @@ fn verify(run: &Run, args: &BackupArgs, section: &Section, id: &str, level: Leve
     told.steps = steps.all;
     done.work = Work::Backup(told);
     done
+}
+
+/// What a report says of a backup.
+pub(crate) fn tell(manifest: &Manifest, done: &mut Target, told: &mut report::BackedUp) {
+    told.id = Some(manifest.id.clone());
+    told.bytes = manifest.bytes();
+    told.verified = manifest.level().word();
+    done.counts.set(Counter::BackupBytes, manifest.bytes());
+    done.counts.set(Counter::DatabaseBytes, manifest.source_bytes);
+    done.counts.set(Counter::BackupRows, manifest.contents.rows());
 }
 
 /// What a backup holds.
