@@ -14,7 +14,7 @@ use maint_db::{
     backup::{BackedUp, FileEntry, Kind},
     contents::Contents,
     quote,
-    server::{self, Counted, Databases, DbError, Facts, Properties, Session},
+    server::{self, Client, Counted, Databases, DbError, Error, Facts, Properties, Session},
 };
 use maint_run::command::{self, Performed, Spawn, Tail};
 use std::{
@@ -72,6 +72,22 @@ struct Picture {
     remarks: Vec<String>,
 }
 
+impl Picture {
+    /// Begins the snapshot, and looks at what it is of.
+    fn take(client: &mut Client, version: u32) -> Result<Self, Error> {
+        // Sequences are no part of a snapshot, and a lock on one would be held as long as it.
+        let contents = server::before_the_dump(client)?;
+        client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        let snapshot = client.query_one("SELECT pg_export_snapshot()", &[])?.get(0);
+        let properties = Properties::read(client, version)?;
+        let facts = Facts::read(client, &properties)?;
+        let roles = server::needed_roles(client, &properties)?;
+        let unavoidable_roles = server::unavoidable_roles(client)?;
+        let remarks = server::left_out(client)?;
+        Ok(Self { snapshot, properties, facts, roles, unavoidable_roles, contents, remarks })
+    }
+}
+
 /// A dump that says when its first byte comes.
 struct Announced {
     pipe: PipeReader,
@@ -114,18 +130,7 @@ impl Origin<'_> {
         let session = Session::open(&server, &words::application(self.section), &asked)?;
         let lock_wait = self.section.backup.lock_wait.seconds() * 1000;
         let version = self.databases.version_number;
-        let picture = session.run(&asked, move |client| {
-            // Sequences are no part of a snapshot, and a lock on one would be held as long as it.
-            let contents = server::before_the_dump(client)?;
-            client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
-            let snapshot = client.query_one("SELECT pg_export_snapshot()", &[])?.get(0);
-            let properties = Properties::read(client, version)?;
-            let facts = Facts::read(client, &properties)?;
-            let roles = server::needed_roles(client, &properties)?;
-            let unavoidable_roles = server::unavoidable_roles(client)?;
-            let remarks = server::left_out(client)?;
-            Ok(Picture { snapshot, properties, facts, roles, unavoidable_roles, contents, remarks })
-        })?;
+        let picture = session.run(&asked, move |client| Picture::take(client, version))?;
         let Picture { snapshot, properties, facts, roles, unavoidable_roles, contents, mut remarks } =
             picture;
 
@@ -135,7 +140,7 @@ impl Origin<'_> {
         let (begin, begun) = std::sync::mpsc::channel::<()>();
         let counting = session.begin(move |client| match begun.recv() {
             Ok(()) => server::count_while_locked(client, contents),
-            Err(_) => Ok(Counted::Not("it was not begun".to_owned())),
+            Err(_) => Ok(Counted::Unbegun),
         });
         let mut files = Vec::new();
         let file = into.create(DUMP).map_err(|error| format!("{DUMP} cannot be made: {error}"))?;
@@ -149,7 +154,9 @@ impl Origin<'_> {
             dumper.words(&credentials, database, "pg_dump", &options)?;
         let spawn = Spawn::new(&program, &words).with(environment);
         let level = self.section.backup.compression_level.0;
-        let alarm = || patience.over().or_else(|| counting.failure().map(|error| format!("because {error}")));
+        let alarm = || {
+            patience.over().or_else(|| counting.told(Counted::objection).map(|why| format!("because {why}")))
+        };
         let (performed, written) = command::stream(&spawn, self.section.backup.timeout, alarm, |pipe| {
             let mut dump = Announced { pipe, begin: Some(begin) };
             digest::compress(&mut dump, file, DUMP, level, || None)
@@ -157,9 +164,14 @@ impl Origin<'_> {
         .map_err(|error| format!("pg_dump cannot be started: {error}"))?;
         // What could not be written comes first: then pg_dump complains only of a closed pipe.
         let entry = written.map_err(|error| format!("{DUMP} cannot be written: {error}"))?;
-        if let Some(error) = counting.failure() {
-            return Err(error.into());
-        }
+        // Whoever was stopped for it has no better reason.
+        counting
+            .told(|answer| match answer {
+                Ok(Counted::Not(why)) if !performed.ended.is_success() => Some(NotDumped::Again(why.clone())),
+                Err(error) => Some(error.clone().into()),
+                Ok(_) => None,
+            })
+            .map_or(Ok(()), Err)?;
         // That is how pg_dump says that it has waited for a lock.
         let waited = |why: String| {
             if why.contains("due to statement timeout") {
@@ -179,6 +191,7 @@ impl Origin<'_> {
         let contents = match session.wait(counting, &asked)? {
             Counted::All(contents) => *contents,
             Counted::Not(why) => return Err(NotDumped::Again(why)),
+            Counted::Unbegun => return Err(NotDumped::Failed("pg_dump wrote nothing".to_owned())),
         };
         let contents = session.run(&asked, |client| {
             client.batch_execute("COMMIT")?;

@@ -25,17 +25,23 @@ const SINGLE: [&str; 3] = ["/usr/local/pgsql/bin", "/usr/local/bin", "/usr/bin"]
 const PATIENCE: Span = Span::from_seconds(20);
 
 impl Tools {
-    /// All that there are.
-    fn all() -> Vec<Self> {
-        let mut folders: Vec<PathBuf> = Vec::new();
-        for above in VERSIONED {
-            let listed = std::fs::read_dir(above).into_iter().flatten().flatten();
-            let is_one = |name: &str| above == VERSIONED[0] || name.starts_with("pgsql-");
-            let named = listed.filter(|entry| entry.file_name().to_str().is_some_and(is_one));
-            folders.extend(named.map(|entry| entry.path().join("bin")));
-        }
-        folders.extend(SINGLE.iter().map(PathBuf::from));
-        folders.into_iter().filter_map(|folder| Self::in_folder(&folder)).collect()
+    /// Those that lie side by side; asking each of the others costs a start of it, so they come only if need be.
+    fn versioned() -> Vec<Self> {
+        let folders =
+            VERSIONED.iter().flat_map(|above| std::fs::read_dir(above).into_iter().flatten().flatten());
+        let named = folders.filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            // Debian's `15`, and `pgsql-15` of others.
+            let major: u32 = name.strip_prefix("pgsql-").unwrap_or(&name).parse().ok()?;
+            Some((major, entry.path().join("bin")))
+        });
+        named
+            .filter_map(|(major, folder)| Self::in_folder(&folder).filter(|tools| tools.major == major))
+            .collect()
+    }
+
+    fn single() -> Vec<Self> {
+        SINGLE.iter().filter_map(|folder| Self::in_folder(Path::new(folder))).collect()
     }
 
     fn in_folder(folder: &Path) -> Option<Self> {
@@ -50,18 +56,21 @@ impl Tools {
 
     /// Those that can dump a server: of its version, or of the next one that there is.
     pub(crate) fn to_dump(server: u32, server_version: &str) -> Result<Self, String> {
-        let all = Self::all();
-        let newest = all.iter().map(|tools| tools.major).max();
-        let fitting = all.into_iter().filter(|tools| tools.major >= server).min_by_key(|tools| tools.major);
-        fitting.ok_or_else(|| {
-            let here = newest.map_or_else(
-                || "there is none here".to_owned(),
-                |newest| format!("the newest here is {newest}"),
-            );
-            format!(
-                "the server is PostgreSQL {server_version}, and {here}: install postgresql-client-{server}"
-            )
-        })
+        let mut newest = None;
+        for all in [Self::versioned, Self::single] {
+            let all = all();
+            newest = newest.max(all.iter().map(|tools| tools.major).max());
+            let fitting =
+                all.into_iter().filter(|tools| tools.major >= server).min_by_key(|tools| tools.major);
+            if let Some(tools) = fitting {
+                return Ok(tools);
+            }
+        }
+        let here = newest
+            .map_or_else(|| "there is none here".to_owned(), |newest| format!("the newest here is {newest}"));
+        Err(format!(
+            "the server is PostgreSQL {server_version}, and of its programs {here}: install postgresql-client-{server}"
+        ))
     }
 
     /// Those with a server of just this version.
@@ -72,8 +81,10 @@ impl Tools {
                     .iter()
                     .all(|name| tools.folder.join(name).is_file())
         };
-        Self::all().into_iter().find(fits).ok_or_else(|| {
-            format!("there is no PostgreSQL {server} here to start: install postgresql-{server}, or name a scratch server")
+        [Self::versioned, Self::single].iter().find_map(|all| all().into_iter().find(fits)).ok_or_else(|| {
+            format!(
+                "there is no PostgreSQL {server} here to start: install postgresql-{server}, or name a scratch server"
+            )
         })
     }
 

@@ -15,4 +15,5 @@ pub use database::{
     Databases, Known, Properties, create, drop_database, is_empty, known, leftovers, missing_roles,
     needed_roles, others_connected, rename, server_of, unavoidable_roles,
 };
+pub use postgres::{Client, Error};
 pub use session::{DbError, GiveUp, Pending, Session};

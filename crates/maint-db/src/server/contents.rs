@@ -4,6 +4,7 @@
 //! Where every column is of a type whose hash is made of its value alone, the server hashes the row as it is;
 //! else as text, which is slower, and [`super::session`] pins what that text depends on.
 
+use super::session::DbError;
 use crate::{
     contents::{Contents, Sequence, Table},
     quote,
@@ -47,6 +48,19 @@ pub enum Counted {
     All(Box<Contents>),
     /// Nothing, because somebody was in the way.
     Not(String),
+    /// Nothing, because nobody asked.
+    Unbegun,
+}
+
+impl Counted {
+    /// Why there is no use in going on with the dump, once this is known.
+    pub fn objection(answer: &Result<Self, DbError>) -> Option<String> {
+        match answer {
+            Ok(Self::All(_) | Self::Unbegun) => None,
+            Ok(Self::Not(why)) => Some(why.clone()),
+            Err(error) => Some(error.to_string()),
+        }
+    }
 }
 
 /// Counts what a snapshot sees, once a dump in the same snapshot has its locks. Our own come all at once and without

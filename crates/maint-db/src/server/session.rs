@@ -56,13 +56,13 @@ pub struct Pending<T> {
 }
 
 impl<T> Pending<T> {
-    /// Why it failed, if it is known by now that it did.
-    pub fn failure(&self) -> Option<DbError> {
+    /// What is to be said of the answer, if it has come by now.
+    pub fn told<R>(&self, judge: impl FnOnce(&Result<T, DbError>) -> Option<R>) -> Option<R> {
         let mut come = self.come.borrow_mut();
         if come.is_none() {
             *come = self.answer.try_recv().ok();
         }
-        come.as_ref().and_then(|answer| answer.as_ref().err().cloned())
+        come.as_ref().and_then(judge)
     }
 }
 
