@@ -18,7 +18,7 @@ pub use postgres::{Postgres, newest_bin};
 pub use random::Random;
 pub use scratch::Scratch;
 pub use space::{Space, fill};
-pub use tool::{Done, Tool, json_lines};
+pub use tool::{Done, Tool, json_lines, reseal};
 pub use tree::{Tree, age_of, claimed, days, hours, now, set_age};
 
 /// Nobody else of this program is at work while this is held. What is locked or held open on btrfs, or on a

@@ -198,6 +198,16 @@ impl From<Output> for Done {
     }
 }
 
+/// Changes the manifest of a backup, and seals it as whoever can write there could.
+pub fn reseal(manifest: &Path, edit: impl Fn(&str) -> String) {
+    let text = std::fs::read_to_string(manifest).unwrap();
+    let body = edit(&text[..text.rfind(",\n  \"sha256\"").unwrap()]);
+    let mut sum = Command::new("sha256sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut sum.stdin.take().unwrap(), body.as_bytes()).unwrap();
+    let sum = String::from_utf8(sum.wait_with_output().unwrap().stdout).unwrap();
+    std::fs::write(manifest, format!("{body},\n  \"sha256\": \"{}\"\n}}\n", &sum[..64])).unwrap();
+}
+
 /// What a file of JSON lines says.
 pub fn json_lines(path: &Path) -> Vec<serde_json::Value> {
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

@@ -1,7 +1,7 @@
 //! `backup-db` and real SQLite files: copied under their writers, proved, found out where anything is wrong, and
 //! thinned out as the calendar says.
 
-use maint_tests::{Mounted, Random, Scratch, Tool, json_lines, scale};
+use maint_tests::{Mounted, Random, Scratch, Tool, json_lines, reseal, scale};
 use rusqlite::Connection;
 use serde_json::Value;
 use std::{
@@ -484,16 +484,8 @@ fn a_manifest_that_somebody_wrote_leads_nowhere() {
     let secret = host.scratch.file("secret", "secret");
     for names in ["../../secret", "/etc/passwd", "", "manifest.json", "data.db.zst"] {
         // Whoever can write there can seal it, too.
-        let body = text[..text.rfind(",\n  \"sha256\"").unwrap()]
-            .replace("\"name\": \"schema.txt\"", &format!("\"name\": {names:?}"));
-        let sum = Command::new("sha256sum")
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        std::io::Write::write_all(&mut sum.stdin.as_ref().unwrap(), body.as_bytes()).unwrap();
-        let sum = String::from_utf8(sum.wait_with_output().unwrap().stdout).unwrap();
-        fs::write(&path, format!("{body},\n  \"sha256\": \"{}\"\n}}\n", &sum[..64])).unwrap();
+        fs::write(&path, &text).unwrap();
+        reseal(&path, |body| body.replace("\"name\": \"schema.txt\"", &format!("\"name\": {names:?}")));
         Tool::backup(&host.config).arg("verify").exits(2).says("which no backup has");
         host.back_up_at(1_800_086_400 + i64::try_from(names.len()).unwrap());
         assert!(secret.exists() && folder.join("data.db.zst").exists());
@@ -514,6 +506,9 @@ fn who_lost_his_data_keeps_the_backup_of_them() {
         assert!(done["targets"][0]["notes"].to_string().contains("it stays until --force shrink"), "{done}");
         assert!(host.ids().contains(&full) && host.ids().len() <= 3, "{:?}", host.ids());
     }
+    let dry = Tool::backup_at(&host.config, start + 6 * day).arg("-n").exits(1);
+    dry.says("it stays until --force shrink");
+    assert!(!dry.stdout.contains("would go "), "{}", dry.stdout);
     Tool::backup_at(&host.config, start + 6 * day).args("--force shrink").exits(0);
     assert!(!host.ids().contains(&full) && host.ids().len() == 2);
     Tool::backup(&host.config).args("--force nonsense").exits(3).warns("shrink");
@@ -648,6 +643,39 @@ fn no_restore_takes_the_place_of_what_came_meanwhile() {
         .args(&format!("restore {id} --into /nonexistent/x.db"))
         .exits(2)
         .says("/nonexistent");
+}
+
+#[test]
+fn what_cannot_be_put_aside_whole_stays_where_it_is() {
+    use std::os::unix::fs::MetadataExt as _;
+    let host = Host::new("wal", "keep = { last = 3 }");
+    Tool::backup(&host.config).exits(0);
+    let disk = Mounted::ext4(&host.scratch.path().join("disk"), 40);
+    let target = disk.at().join("app.db");
+    fs::copy(&host.file, &target).unwrap();
+    let log = disk.at().join("app.db-wal");
+    fs::write(&log, "what nobody may touch").unwrap();
+    let chattr = |flag: &str| assert!(Command::new("chattr").arg(flag).arg(&log).status().unwrap().success());
+    chattr("+i");
+    for _ in 0..2 {
+        Tool::backup(&host.config)
+            .args(&format!("restore {} --replace --into", host.ids()[0]))
+            .arg(&target)
+            .exits(2)
+            .says("cannot be written");
+        assert_eq!(fs::metadata(&target).unwrap().nlink(), 1, "one file under two names is no copy");
+        let names: BTreeSet<_> = fs::read_dir(disk.at())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        assert_eq!(names, ["app.db", "app.db-wal", "lost+found"].map(str::to_owned).into());
+    }
+    chattr("-i");
+    Tool::backup(&host.config)
+        .args(&format!("restore {} --replace --into", host.ids()[0]))
+        .arg(&target)
+        .exits(0);
+    disk.unmount();
 }
 
 #[test]

@@ -53,7 +53,9 @@ fn back_up(run: &Run, args: &BackupArgs, section: &Section) -> Vec<Target> {
         if let Ok(Some(store)) = Store::look(&section.backup.dir)
             && let Ok(shelf) = store.shelf(Some(&section.name))
         {
-            keep::count(&case, &shelf.backups, &BackedUp::default(), &mut done);
+            let ours: Vec<Manifest> =
+                shelf.backups.into_iter().filter(|manifest| manifest.host == run.host()).collect();
+            keep::count(&case, &ours, &BackedUp::default(), &mut done);
         }
         if status == Status::Critical {
             let place = shown_path(&section.backup.dir);
@@ -236,8 +238,8 @@ fn show(case: &Case<'_>, what: &What<'_>, database: &str, done: &mut Target, tol
     let (store, last) = match Store::look(&section.backup.dir) {
         Ok(store) => {
             let shelf = store.as_ref().and_then(|store| store.shelf(Some(&section.name)).ok());
-            let mut backups = shelf.map(|shelf| shelf.backups).unwrap_or_default().into_iter();
-            (store, backups.find(|manifest| manifest.database == database))
+            let backups = shelf.map(|shelf| keep::of_database(case.run, &shelf.backups, database));
+            (store, backups.unwrap_or_default().into_iter().next())
         }
         Err(why) => return done.note(Status::Critical, why),
     };

@@ -2,7 +2,7 @@
 
 use crate::{
     file,
-    restore::{Restored, critical, refused},
+    restore::{Restored, Told, critical, refused},
     scratch::Scratch,
     store::{Patience, Steps, Store},
 };
@@ -19,6 +19,7 @@ use maint_run::{
     exit::Status,
     report::{self, Counter, Target, Work},
 };
+use nix::unistd::Uid;
 use std::{
     fs::File,
     io,
@@ -86,7 +87,17 @@ pub(crate) fn restore(
     steps: &mut Steps,
 ) -> Restored {
     let landing = Landing::at(to).map_err(critical)?;
-    look(&landing, replace)?;
+    if look(&landing, replace)?.is_file {
+        let (owner, ..) =
+            landing.owner().map_err(|error| critical(format!("{}: {error}", shown_path(to))))?;
+        let me = Uid::effective();
+        if !me.is_root() && owner != me.as_raw() {
+            return Err(refused(format!(
+                "{} belongs to user {owner}: only root or that user can put another file into its place",
+                shown_path(to)
+            )));
+        }
+    }
     let scratch = Scratch::make(run, scratch_dir, manifest.plain_bytes()).map_err(critical)?;
     let unpacked = scratch.path().join("restored.db");
     let mut found = file::unpack(store, manifest, &unpacked, patience).map_err(critical)?;
@@ -121,7 +132,7 @@ pub(crate) fn restore(
     }
     steps.done("put in place");
     found.extend(aside.map(|aside| format!("what was there is now {}", shown_path(&aside))));
-    Ok(found)
+    Ok(Told { remarks: found, warning: None })
 }
 
 /// A copy of a file of ours, where it is to go, without a name.
@@ -213,7 +224,14 @@ fn copy_beside(
         let to = PathBuf::from(to);
         let landing = Landing::at(&to)?;
         let fresh = copied(&landing, &unnamed).map_err(failed)?;
-        fresh.give_to(old.uid(), old.gid(), old.mode() & 0o777).map_err(failed)?;
+        let given = fresh.give_to(old.uid(), old.gid(), old.mode() & 0o777);
+        let mut sound = sound.clone();
+        if let Err(error) = given {
+            sound.remarks.push(format!(
+                "it belongs to who made it, for it cannot be given to user {}: {error}",
+                old.uid()
+            ));
+        }
         match fresh.land() {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             landed => {
@@ -230,7 +248,7 @@ fn copy_beside(
 /// Whether nobody but root and this user can change what is in a folder.
 fn is_ours_alone(folder: &Path) -> bool {
     const OTHERS_WRITE: u32 = 0o022;
-    let me = nix::unistd::Uid::effective().as_raw();
+    let me = Uid::effective().as_raw();
     std::fs::metadata(folder)
         .is_ok_and(|seen| [0, me].contains(&seen.uid()) && seen.mode() & OTHERS_WRITE == 0)
 }

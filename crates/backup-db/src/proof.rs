@@ -5,7 +5,7 @@ use crate::{
     args::{BackupArgs, Case, Section},
     file,
     restoring::{NotRestored, Restoring, in_short, jobs, needs},
-    scratch::{OURS, Scratch},
+    scratch::Scratch,
     store::{self, Keeper, NoStore, PROOF_OF, Patience, Steps},
     tools::Tools,
 };
@@ -162,8 +162,6 @@ impl Trial<'_> {
         steps.done("server");
         let restoring = self.restoring(&tools, true, true);
         restoring.roles(&server)?;
-        // Whatever the roles of the server have been set to or forbidden, we are one of our own.
-        let server = Server { user: OURS.to_owned(), ..server };
         let asked = || self.patience.over();
         let session = Session::open(&server, NAME, &asked).map_err(untried)?;
         // Nothing else is in this server: the database can have the name it had, unless every server has one of
@@ -302,7 +300,7 @@ pub(crate) fn drill(run: &mut Run, args: &BackupArgs) -> Result<(), UsageError> 
         let shelf = store::Store::look(&section.backup.dir)
             .and_then(|store| store.map_or(Ok(None), |store| store.shelf(Some(&section.name)).map(Some)));
         let newest = match shelf {
-            Ok(Some(shelf)) => newest_of_each(shelf.backups),
+            Ok(Some(shelf)) => newest_of_each(run, shelf.backups),
             Ok(None) => Vec::new(),
             Err(why) => {
                 let mut done = nothing(&section.name, &section.backup.dir);
@@ -327,11 +325,12 @@ pub(crate) fn drill(run: &mut Run, args: &BackupArgs) -> Result<(), UsageError> 
     Ok(())
 }
 
-fn newest_of_each(backups: Vec<Manifest>) -> Vec<String> {
+/// Of those that were made on this machine.
+fn newest_of_each(run: &Run, backups: Vec<Manifest>) -> Vec<String> {
     let mut databases = Vec::new();
     let mut newest = Vec::new();
     // The newest comes first.
-    for manifest in backups {
+    for manifest in backups.into_iter().filter(|manifest| manifest.host == run.host()) {
         if !databases.contains(&manifest.database) {
             databases.push(manifest.database);
             newest.push(manifest.id);

@@ -94,7 +94,10 @@ pub(crate) fn run(run: &mut Run, args: &BackupArgs, id: &str, into: &str) -> Res
     match outcome {
         Ok(found) => {
             crate::proof::tell(&manifest, &mut done, &mut told);
-            told.found = found;
+            told.found = found.remarks;
+            if let Some(warning) = found.warning {
+                done.note(Status::Warning, warning);
+            }
         }
         Err((Status::Critical, why)) => crate::job::fail(&mut done, "restore", id, why),
         Err((status, why)) => done.note(status, why),
@@ -111,7 +114,15 @@ enum To {
 }
 
 /// What was found out on the way; or how bad it is, and why.
-pub(crate) type Restored = Result<Vec<String>, (Status, String)>;
+pub(crate) type Restored = Result<Told, (Status, String)>;
+
+/// What is told of a restore that came about.
+#[derive(Default)]
+pub(crate) struct Told {
+    pub(crate) remarks: Vec<String>,
+    /// What needs a look all the same.
+    pub(crate) warning: Option<String>,
+}
 
 pub(crate) fn critical(why: impl Into<String>) -> (Status, String) {
     (Status::Critical, why.into())
@@ -174,12 +185,14 @@ impl IntoServer<'_> {
             }
             Err(NotRestored::Untried(why) | NotRestored::Failed(why)) => Err(critical(why)),
         };
-        let done = remarks.and_then(|remarks| {
+        let done = remarks.and_then(|mut remarks| {
             if let Some(old) = &goal.keeps {
                 // Who wants no owners has made the database as he wants it.
-                old.settle(&goal.session, &fresh, true, &|| None).map_err(critical)?;
+                remarks.extend(old.settle_over(&goal.session, &fresh, &|| None).map_err(critical)?);
             }
-            goal.swap_in(&fresh).map(|told| [remarks, told, goal.remarks.clone()].concat())
+            remarks.extend(goal.remarks.iter().cloned());
+            let warning = goal.swap_in(&fresh)?;
+            Ok(Told { remarks, warning })
         });
         if done.is_err()
             // Nobody waits any more for what this run began; it is cleaned up all the same.
@@ -276,13 +289,13 @@ impl IntoServer<'_> {
 
 impl Goal<'_> {
     /// Gives the new database the name it was meant to have, and lets the old one go.
-    fn swap_in(&self, fresh: &str) -> Restored {
+    fn swap_in(&self, fresh: &str) -> Result<Option<String>, (Status, String)> {
         let (session, database) = (&self.session, self.server.database.as_str());
         // It is a matter of moments now, and half done would be worse than late.
         let wait = || None;
         if !self.exists {
             server::rename(session, &[(fresh, database)], &wait).map_err(critical)?;
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let aside = format!("maint_replaced_{}", std::process::id());
         // Both or neither: there is a database of this name at any moment.
@@ -295,10 +308,8 @@ impl Goal<'_> {
             },
         )?;
         match server::drop_database(session, &aside, &wait) {
-            Ok(()) => Ok(Vec::new()),
-            Err(error) => {
-                Err((Status::Warning, format!("it is restored; the old database stays as {aside}: {error}")))
-            }
+            Ok(()) => Ok(None),
+            Err(error) => Ok(Some(format!("it is restored; the old database stays as {aside}: {error}"))),
         }
     }
 }

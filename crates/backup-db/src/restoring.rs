@@ -161,7 +161,7 @@ impl Restoring<'_> {
             error => untried(error),
         })?;
         steps.done("compare");
-        let is = facts.without_role(crate::scratch::OURS);
+        let is = facts.without_role(&server.user);
         let (was, is) = match (self.with_roles, self.compares_roles) {
             (true, true) => (was, is),
             (true, false) => (was.without_role_lines(), is.without_role_lines()),

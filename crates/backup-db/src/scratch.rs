@@ -34,8 +34,8 @@ use std::{
 const USUAL_PLACE: &str = "/var/tmp";
 /// Who runs the server where this program is root: the first that there is.
 const WHO: [&str; 2] = ["maint", "nobody"];
-/// Whom we are there, whatever becomes of the roles that are restored.
-pub(crate) const OURS: &str = "maint_proof";
+/// Stands before the name that we have there: whatever becomes of the roles that are restored, this one is our own.
+const OURS: &str = "maint_proof_";
 /// The kernel takes no longer path of a socket.
 const LONGEST_SOCKET: usize = 100;
 const NAME: &str = "maint/backup-db/scratch";
@@ -75,7 +75,7 @@ impl Scratch {
         made.map_err(|error| format!("{name} cannot be made in {}: {error}", shown_path(&self.path)))
     }
 
-    /// Starts a server in it, whose first role has this name.
+    /// Starts a server in it, whose first role has this name. We log in as one of our own.
     pub(crate) fn serve(
         &mut self,
         tools: &Tools,
@@ -83,6 +83,7 @@ impl Scratch {
         preloaded: &str,
         patience: &Patience,
     ) -> Result<Server, String> {
+        let ours = format!("{OURS}{}", std::process::id());
         let user = who_serves()?;
         let owner = user.as_ref().map(|user| (user.uid, user.gid));
         let folder = self.folder.as_ref().ok_or("the scratch folder is gone")?;
@@ -125,7 +126,7 @@ impl Scratch {
         let hba = self.write("hba.conf", "local all all peer map=ours\n")?;
         let ident = self.write(
             "ident.conf",
-            &format!("ours {0} {1}\nours {0} {OURS}\n", quoted(&me), quoted(bootstrap)),
+            &format!("ours {0} {1}\nours {0} {ours}\n", quoted(&me), quoted(bootstrap)),
         )?;
         let program = tools.program("postgres")?;
         let running = |preload: &str| {
@@ -171,8 +172,8 @@ impl Scratch {
                 Ok(()) => {
                     self.running = Some(begun);
                     let session = Session::open(&server, NAME, &|| patience.over())?;
-                    session.execute(&|| patience.over(), format!("CREATE ROLE {OURS} SUPERUSER LOGIN"))?;
-                    return Ok(server);
+                    session.execute(&|| patience.over(), format!("CREATE ROLE {ours} SUPERUSER LOGIN"))?;
+                    return Ok(Server { user: ours, ..server });
                 }
                 Err(error) => {
                     let said = crate::dump::complaint(&begun.end(Signal::SIGQUIT));

@@ -306,7 +306,7 @@ pub struct Looked {
 }
 
 /// What SQLite's own checks say of a file.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Soundness {
     /// What is wrong with its structure.
     pub fault: Option<String>,

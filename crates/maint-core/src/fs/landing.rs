@@ -111,13 +111,38 @@ impl Landing {
             is_free("") && ends.iter().all(|end| is_free(end))
         });
         let aside = free.ok_or(io::ErrorKind::AlreadyExists)?;
-        for end in &all {
-            let (old, new) = (self.named(end)?, self.named(&format!("{aside}{end}"))?);
-            linkat(folder.handle(), old.as_c_str(), folder.handle(), new.as_c_str(), AtFlags::empty())?;
+        let names = |end: &str| Ok::<_, io::Error>((self.named(end)?, self.named(&format!("{aside}{end}"))?));
+        let take_back = |linked: &[&str]| {
+            for end in linked {
+                // One file under two names is no copy, and SQLite keeps a log for each name.
+                let Ok((old, new)) = names(end) else { continue };
+                let _ = linkat(
+                    folder.handle(),
+                    new.as_c_str(),
+                    folder.handle(),
+                    old.as_c_str(),
+                    AtFlags::empty(),
+                );
+                let _ = unlinkat(folder.handle(), new.as_c_str(), UnlinkatFlags::NoRemoveDir);
+            }
+        };
+        for (n, end) in all.iter().enumerate() {
+            let (old, new) = names(end)?;
+            if let Err(errno) =
+                linkat(folder.handle(), old.as_c_str(), folder.handle(), new.as_c_str(), AtFlags::empty())
+            {
+                take_back(&all[..n]);
+                return Err(errno.into());
+            }
         }
-        rustix::fs::fsync(folder.handle())?;
-        for end in &all {
-            unlinkat(folder.handle(), self.named(end)?.as_c_str(), UnlinkatFlags::NoRemoveDir)?;
+        let gone = rustix::fs::fsync(folder.handle()).map_err(io::Error::from).and_then(|()| {
+            all.iter().try_for_each(|end| {
+                Ok(unlinkat(folder.handle(), names(end)?.0.as_c_str(), UnlinkatFlags::NoRemoveDir)?)
+            })
+        });
+        if let Err(error) = gone {
+            take_back(&all);
+            return Err(error);
         }
         Ok(self.path(&aside))
     }

@@ -90,10 +90,10 @@ pub fn decide(
     }
     let rules = rules.with(ranking);
     let mut unproven: Vec<&Standing> = all.iter().filter(|backup| !is_good(backup)).collect();
-    unproven.sort_by(|one, other| (other.time, &other.id).cmp(&(one.time, &one.id)));
-    unproven.truncate(usize::try_from(wish.max_unproven).unwrap_or(usize::MAX));
     // One that comes from the future is no better than one that does not.
     let age = |backup: &&Standing| (backup.time <= now, backup.time, backup.id.clone());
+    unproven.sort_by_key(|backup| std::cmp::Reverse(age(backup)));
+    unproven.truncate(usize::try_from(wish.max_unproven).unwrap_or(usize::MAX));
     let last_good = all.iter().filter(|backup| is_good(backup)).max_by_key(age);
     // Without any good one the best of all is what there is.
     let last_good = last_good.or_else(|| all.iter().max_by_key(|backup| (backup.level, age(backup))));
@@ -121,11 +121,12 @@ pub fn decide(
     all.iter().map(judge).collect()
 }
 
-/// The last good one that holds more than twice as much as the one that was just made: who has lost data should not
+/// The last good one that holds more than twice as much as the one that was just made, or else the newest: who has lost data should not
 /// lose the backup of them too.
 fn before_loss<'b>(all: &'b [Standing], wish: Wish<'_>, newest: Option<&str>) -> Option<&'b Standing> {
     const A_FEW: u64 = 100;
-    let is = all.iter().find(|backup| newest == Some(backup.id.as_str()))?.rows;
+    let made = all.iter().find(|backup| newest == Some(backup.id.as_str()));
+    let is = made.or_else(|| all.iter().max_by_key(|backup| backup.time))?.rows;
     let is_larger =
         |backup: &&Standing| (is == 0 && backup.rows > 0) || (backup.rows >= A_FEW && is < backup.rows / 2);
     let larger = all.iter().filter(|backup| backup.level >= wish.level).filter(is_larger);

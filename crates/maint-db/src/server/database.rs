@@ -303,6 +303,33 @@ pub fn create(session: &Session, name: &str, like: &Properties, give_up: GiveUp<
 }
 
 impl Properties {
+    /// Gives a filled database just what this one has, as far as the role may; answers what it may not.
+    pub fn settle_over(
+        &self,
+        session: &Session,
+        name: &str,
+        give_up: GiveUp<'_>,
+    ) -> Result<Vec<String>, DbError> {
+        let database = quote::name(name);
+        let bare = [
+            format!("ALTER DATABASE {database} RESET ALL"),
+            format!("ALTER DATABASE {database} CONNECTION LIMIT -1"),
+            format!("COMMENT ON DATABASE {database} IS NULL"),
+        ];
+        let mut refused = Vec::new();
+        for sql in bare.into_iter().chain(self.settling(name, true)) {
+            match session.execute(give_up, sql.clone()) {
+                Err(DbError::Refused(why))
+                    if why.contains("permission denied") || why.contains("must be") =>
+                {
+                    refused.push(format!("not done, {why}: {sql}"));
+                }
+                done => done?,
+            }
+        }
+        Ok(refused)
+    }
+
     /// Gives a filled database what the original has: owner, settings, rights; without `roles` only what is
     /// about none.
     pub fn settle(
