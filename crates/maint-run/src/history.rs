@@ -4,22 +4,18 @@
 //! A history that cannot be written costs a warning, never the run: the entry waits in the runtime folder,
 //! which lies in memory, for the next run that can write one.
 
-use crate::{
-    clock,
-    places::make_folder,
-    report::{Report, Rescue},
-};
-use maint_core::{
-    text::shown_path,
-    time::Timestamp,
-    units::{Span, real},
-};
+mod entry;
+mod waiting;
+
+pub(crate) use entry::{Entry, KEPT_PREFIX, Known, Memories, PastTarget, PastVolume, numbers_of, volumes_of};
+pub(crate) use waiting::Waiting;
+
+use crate::{clock, places::make_folder};
+use maint_core::{text::shown_path, time::Timestamp, units::Span};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
-use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
-    fs::{File, OpenOptions},
-    io::{self, Read as _, Write as _},
+    fs::OpenOptions,
+    io,
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     time::Duration,
@@ -123,104 +119,6 @@ pub struct Care {
     pub fruitless: u32,
 }
 
-/// A run as it goes into a history, and as it waits for one.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Entry {
-    run: String,
-    started: i64,
-    seconds: f64,
-    trigger: String,
-    mode: String,
-    status: String,
-    exit_code: u8,
-    clock_in_doubt: bool,
-    targets: Vec<EntryTarget>,
-    volumes: Vec<PastVolume>,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct EntryTarget {
-    name: String,
-    status: String,
-    succeeded: bool,
-    ended: i64,
-    numbers: Vec<(String, f64)>,
-}
-
-/// What a history remembers of an emergency of a volume.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct PastVolume {
-    /// Its name.
-    pub(crate) name: String,
-    /// How it ended.
-    pub(crate) status: String,
-    /// When it ended.
-    pub(crate) ended: i64,
-    /// Used space before and after.
-    pub(crate) percent: (f64, f64),
-    /// Bytes that were needed.
-    pub(crate) needed: f64,
-    /// Bytes that came free.
-    pub(crate) freed: f64,
-    /// Whether the mark was reached.
-    pub(crate) reached: bool,
-}
-
-/// What is known of all sections and volumes.
-#[derive(Debug, Default)]
-pub(crate) struct Known {
-    /// The last of each section.
-    pub(crate) targets: Vec<PastTarget>,
-    /// The last emergency of each volume.
-    pub(crate) volumes: Vec<PastVolume>,
-}
-
-impl Entry {
-    /// What is remembered of a run.
-    pub(crate) fn of(report: &Report) -> Self {
-        let targets = report.targets.iter().filter(|target| !target.dry_run).map(|target| EntryTarget {
-            name: target.name.clone(),
-            status: target.status.word().to_owned(),
-            succeeded: target.succeeded(),
-            ended: report.ended.seconds,
-            numbers: numbers_of(target),
-        });
-        Self {
-            run: report.run.clone(),
-            started: report.started.seconds,
-            seconds: report.seconds,
-            trigger: report.trigger.word().to_owned(),
-            mode: report.mode.word().to_owned(),
-            status: report.status().word().to_owned(),
-            exit_code: report.exit_code(),
-            clock_in_doubt: report.clock_in_doubt,
-            targets: targets.collect(),
-            volumes: volumes_of(report).collect(),
-        }
-    }
-}
-
-/// What a tool remembers of its sections from run to run, by their names.
-pub(crate) type Memories = BTreeMap<String, Vec<u8>>;
-
-/// The emergencies of a run that did something.
-pub(crate) fn volumes_of(report: &Report) -> impl Iterator<Item = PastVolume> {
-    let ended = report.ended.seconds;
-    report.rescues.iter().filter(|rescue| rescue.acted && !rescue.dry_run).map(move |rescue| {
-        let Rescue { volume, status, before, after, need, .. } = rescue;
-        let (needed, freed) = (real(need.bytes), real(rescue.freed().bytes));
-        PastVolume {
-            name: volume.clone(),
-            status: status.word().to_owned(),
-            ended,
-            percent: (before.percent(), after.percent()),
-            needed,
-            freed,
-            reached: rescue.is_reached(),
-        }
-    })
-}
-
 /// What a history remembers of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PastRun {
@@ -251,21 +149,6 @@ pub(crate) struct PastWork {
     pub(crate) freed: u64,
     /// Of a database: bytes of its backup, and backups removed.
     pub(crate) backup: Option<(u64, u64)>,
-}
-
-/// What a history remembers last of a section.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct PastTarget {
-    /// Its name.
-    pub(crate) name: String,
-    /// How it ended.
-    pub(crate) status: String,
-    /// When it ended.
-    pub(crate) ended: i64,
-    /// When it last ended well.
-    pub(crate) succeeded: Option<i64>,
-    /// Its numbers, by word.
-    pub(crate) numbers: Vec<(String, f64)>,
 }
 
 impl History {
@@ -569,65 +452,6 @@ impl History {
         .collect()
     }
 }
-
-/// Entries that wait for a history that takes them.
-pub(crate) struct Waiting(PathBuf);
-
-impl Waiting {
-    /// Of entries no more than this waits: a year of emergencies.
-    const MOST: u64 = 4 << 20;
-
-    /// Those of a tool, in the runtime folder.
-    pub(crate) fn of(tool: &str, runtime: &Path) -> Self {
-        Self(runtime.join(format!("history-{tool}.jsonl")))
-    }
-
-    /// The file they wait in.
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-
-    /// Those that wait; what a kill cut short is none.
-    pub(crate) fn entries(&self) -> Vec<Entry> {
-        let mut text = String::new();
-        let read = File::open(&self.0).and_then(|file| file.take(Self::MOST).read_to_string(&mut text));
-        let lines = if read.is_ok() { text.lines() } else { "".lines() };
-        lines.filter_map(|line| serde_json::from_str(line).ok()).collect()
-    }
-
-    /// One more waits.
-    pub(crate) fn keep(&self, entry: &Entry) -> io::Result<()> {
-        let mut file = OpenOptions::new().create(true).append(true).mode(0o640).open(&self.0)?;
-        let length = file.metadata()?.len();
-        let line = serde_json::to_string(entry)? + "\n";
-        if length + line.len() as u64 > Self::MOST {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        file.write_all(line.as_bytes()).inspect_err(|_| {
-            let _ = file.set_len(length);
-        })
-    }
-
-    /// None waits any more.
-    pub(crate) fn clear(&self) {
-        if let Ok(file) = OpenOptions::new().write(true).open(&self.0) {
-            let _ = file.set_len(0);
-        }
-    }
-}
-
-/// The numbers of a target by word: its counters, what it kept, how full its storage was.
-pub(crate) fn numbers_of(target: &crate::report::Target) -> Vec<(String, f64)> {
-    let counters = target.numbers().map(|(word, n)| (word.to_owned(), real(n)));
-    let kept = target.kept.iter().map(|(why, n)| (format!("{KEPT_PREFIX}{why}"), real(*n)));
-    let storage = target.storage.into_iter().flat_map(|(before, after)| {
-        [("storage_before_percent".to_owned(), before), ("storage_after_percent".to_owned(), after)]
-    });
-    counters.chain(kept).chain(storage).collect()
-}
-
-/// What stands before a reason among the numbers.
-pub(crate) const KEPT_PREFIX: &str = "files_kept.";
 
 /// A number of a target `t`, as an expression.
 fn number(word: &str) -> String {
