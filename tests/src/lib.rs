@@ -1,6 +1,7 @@
 //! What the scenarios share: places to work in, trees to work on, the built programs, and an oracle that
 //! knows nothing of the code under test.
 
+mod app_db;
 mod full_disk;
 mod mounted;
 mod oracle;
@@ -11,6 +12,7 @@ mod space;
 mod tool;
 mod tree;
 
+pub use app_db::{AppDb, dumped};
 pub use full_disk::{FullDisk, Kind, everything_below};
 pub use mounted::{Hanging, Mounted};
 pub use oracle::{Picture, files_older_than};
