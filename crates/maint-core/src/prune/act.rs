@@ -285,6 +285,9 @@ impl Hand {
             Act::Remove { claims: Some(claims), .. } => claims.hand(worker).ok(),
             _ => None,
         };
+        if let (Some(claim), 1..) = (&claim, what.plan.most().0) {
+            claim.take_block();
+        }
         Self { claim, ..Self::default() }
     }
 }
