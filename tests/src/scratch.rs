@@ -15,10 +15,15 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 impl Scratch {
     /// A new one.
     pub fn new() -> Self {
-        let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("maint-test-{}-{n}", std::process::id()));
-        fs::create_dir(&path).unwrap();
-        Self(path.canonicalize().unwrap())
+        loop {
+            let n = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = std::env::temp_dir().join(format!("maint-test-{}-{n}", std::process::id()));
+            match fs::create_dir(&path) {
+                // What a killed run of the same number left behind.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                made => break made.map(|()| Self(path.canonicalize().unwrap())).unwrap(),
+            }
+        }
     }
 
     /// Where it is.
