@@ -129,6 +129,16 @@ impl Postgres {
             .unwrap()
     }
 
+    /// Somebody who runs SQL beside the test.
+    pub fn beside(&self, database: &str, sql: &str) -> Child {
+        self.program("psql")
+            .args(["-X", "-q", "-d", database, "-c", sql])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
     /// Runs SQL and gives what it prints.
     pub fn sql(&self, database: &str, sql: &str) -> String {
         let done = self.psql(database, sql);

@@ -4,7 +4,6 @@
 use maint_tests::{Postgres, Scratch, Tool, reseal, wait_until};
 use std::{
     path::PathBuf,
-    process::{Child, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -67,9 +66,7 @@ fn ordinary_things_are_proved() {
         .unwrap();
     assert!(!broken.status.success());
     host.server.sql("app", "comment on index ii is 'broken'");
-    let mut temporary = session(
-        &host.server,
-        "app",
+    let mut temporary = host.server.beside("app",
         "create temp table x (a int constraint kk check (a > 0)); comment on constraint kk on x is 'c'; select pg_sleep(600)",
     );
     wait_until("somebody sleeps", || {
@@ -98,16 +95,6 @@ fn ordinary_things_are_proved() {
     assert_eq!(bare.server.sql("again", "select count(*) from pg_namespace where nspname = 'public'"), "0");
 }
 
-fn session(server: &Postgres, database: &str, sql: &str) -> Child {
-    server
-        .program("psql")
-        .args(["-X", "-q", "-d", database, "-c", sql])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
 #[test]
 fn what_was_emptied_under_the_snapshot_is_not_proved_empty() {
     let host = Host::new(
@@ -115,11 +102,9 @@ fn what_was_emptied_under_the_snapshot_is_not_proved_empty() {
         "create table abig as select i, md5(i::text) m from generate_series(1, 20000) i; create table live as select i from generate_series(1, 1000) i",
     );
     // pg_dump waits for one table, and meanwhile the other one is emptied and filled again.
-    let mut held = session(
-        &host.server,
-        "app",
-        "begin; lock table abig in access exclusive mode; select pg_sleep(4); commit",
-    );
+    let mut held = host
+        .server
+        .beside("app", "begin; lock table abig in access exclusive mode; select pg_sleep(4); commit");
     wait_until("the table is locked", || {
         host.server.sql("app", "select count(*) from pg_locks where relation = 'abig'::regclass and granted")
             != "0"

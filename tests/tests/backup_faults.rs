@@ -53,14 +53,7 @@ impl Host {
     /// Holds the last table that is dumped, so that everything waits.
     fn hold(&self, sql: &str) -> Held {
         let sql = format!("begin; {sql}; select pg_sleep(600)");
-        let held = self
-            .server
-            .program("psql")
-            .args(["-X", "-q", "-d", "app", "-c", &sql])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let held = self.server.beside("app", &sql);
         wait_until("the table is locked", || {
             self.count(
                 "pg_locks where relation = 'zz'::regclass and mode = 'AccessExclusiveLock' and granted",
@@ -215,13 +208,7 @@ fn a_cut_connection_is_noticed() {
 fn a_table_that_goes_away_meanwhile_is_noticed() {
     let host = Host::new("");
     let sql = "begin; drop table zz; select pg_sleep(3); commit";
-    let mut dropping = host
-        .server
-        .program("psql")
-        .args(["-X", "-q", "-d", "app", "-c", sql])
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut dropping = host.server.beside("app", sql);
     wait_until("it is about to go", || {
         host.count("pg_locks where mode = 'AccessExclusiveLock' and granted") > 0
     });

@@ -86,13 +86,7 @@ fn only_id(config: &Path) -> String {
 fn writer(server: &Postgres, database: &str) -> Child {
     let sql = "do $$ begin for i in 1..1000000 loop
         insert into live_a values (i, md5(i::text)); insert into live_b values (i, i); commit; end loop; end $$";
-    server
-        .program("psql")
-        .args(["-X", "-q", "-d", database, "-c", sql])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+    server.beside(database, sql)
 }
 
 #[test]

@@ -44,6 +44,16 @@ enum What<'a> {
     File(&'a Path),
 }
 
+impl What<'_> {
+    /// Where it is, in words for people.
+    fn place(&self) -> String {
+        match self {
+            What::File(path) => shown_path(path),
+            What::Database { server, name, .. } => server.with_database(name).shown(),
+        }
+    }
+}
+
 fn back_up(run: &Run, args: &BackupArgs, section: &Section) -> Vec<Target> {
     let case = Case { run, args, section };
     let dry_run = section.backup.dry_run || args.changing.dry_run;
@@ -175,9 +185,10 @@ fn note_forgotten(run: &Run, section: &Section, server: &Server, without: &[Stri
 /// One database.
 fn one(case: &Case<'_>, keeper: Option<&Keeper>, what: &What<'_>, name: &str) -> Target {
     let Case { run, section, .. } = *case;
-    let (place, database) = match what {
-        What::File(path) => (shown_path(path), shown_path(path)),
-        What::Database { server, name, .. } => (server.with_database(name).shown(), name.clone()),
+    let place = what.place();
+    let database = match what {
+        What::File(_) => place.clone(),
+        What::Database { name, .. } => name.clone(),
     };
     let mut done = target(section, name, place.clone(), keeper.is_none());
     let mut told = BackedUp { verified: "none", ..BackedUp::default() };
@@ -323,10 +334,7 @@ fn make(
         id,
         section: section.name.clone(),
         database: database.to_owned(),
-        source: match what {
-            What::File(path) => shown_path(path),
-            What::Database { server, name, .. } => server.with_database(name).shown(),
-        },
+        source: what.place(),
         host: run.host().to_owned(),
         made_by: proof::SIGNED.to_owned(),
         time: time.seconds,
