@@ -241,7 +241,7 @@ impl FullDisk {
         };
         let told = format!("{:?}: {space:?}, {:.2}%, a file takes {}", self.kind, space.percent(), self.file);
         assert!(below, "it is not below {percent}%: {told}");
-        assert!(!with, "it is further below than by {most}: {told}");
+        assert!(!with, "it is further below than by {most}: {told}, {:?} went", self.gone());
     }
 }
 

@@ -41,7 +41,7 @@ const MADE_ON_DEMAND: [u64; 4] = [0x5846_5342, 0x9123_683e, 0xca45_1a4e, 0x2fc1_
 const MOST_SETTLING: Duration = Duration::from_secs(3);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 /// After so many looks without a change nothing more comes.
-const CALM: u32 = 2;
+const CALM: u32 = 3;
 
 impl Usage {
     /// The filesystem that holds `root`.
@@ -101,11 +101,18 @@ impl Usage {
     }
 
     fn settling(top: BorrowedFd<'_>, mut now: Self, enough: impl Fn(&Self) -> bool) -> io::Result<Self> {
-        // Where this is impossible the looks below must do.
-        let _ = rustix::fs::syncfs(top);
+        // Where this is impossible the looks below must do. What btrfs has not let go of by the first, because
+        // it is still on its way to the disk, comes free with a later one.
+        let write_back = || {
+            let _ = rustix::fs::syncfs(top);
+        };
+        write_back();
         let begun = Instant::now();
         let mut calm = 0;
         while calm < CALM && begun.elapsed() < MOST_SETTLING {
+            if calm > 0 {
+                write_back();
+            }
             let look = Self::seen(top)?;
             if enough(&look) {
                 return Ok(look);
