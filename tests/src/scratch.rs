@@ -2,7 +2,9 @@
 
 use std::{
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -64,6 +66,22 @@ impl Scratch {
         set_mode(&path, 0o644);
         path
     }
+
+    /// A program in it that anybody may run. Another process writes it: while this one had it open, a process
+    /// that some other test starts at that moment could hold it too, and it would be "busy" when it is run.
+    pub fn program(&self, name: impl AsRef<Path>, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut writer = Command::new("sh")
+            .args(["-c", "cat >\"$0\" && chmod 755 \"$0\""])
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        writer.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        assert!(writer.wait().unwrap().success());
+        path
+    }
 }
 
 impl Default for Scratch {
@@ -75,7 +93,7 @@ impl Default for Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         // `rm` copes with depths that a recursion in here would not.
-        let _ = std::process::Command::new("rm").arg("-rf").arg(&self.0).status();
+        let _ = Command::new("rm").arg("-rf").arg(&self.0).status();
     }
 }
 

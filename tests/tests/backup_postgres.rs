@@ -451,15 +451,14 @@ fn by_its_own_programs_in_its_own_place() {
     server.create("app");
     server.sql("app", "create table t as select 1 as a");
     // What `docker exec -i postgres` does: run a program where the server is, with what is set there.
-    let prefix = scratch.file(
+    let prefix = scratch.program(
         "inside",
         &format!(
-            "#!/bin/sh\nexport PGHOST={} PGPORT={}\nexec \"$@\"\n",
+            "#!/bin/sh\nexport PGHOST={} PGPORT={}\nshift 2\nexec \"$@\"\n",
             server.socket().display(),
             server.port()
         ),
     );
-    chmod(&prefix, 0o755);
     let config = |script: &Path| {
         scratch.config(&format!(
             "[database.main]\nurl = '{}'\ncommand-prefix = ['{}', '-i', 'x']\n[database.main.backup]\ndir = '{}'\nkeep = {{ last = 3 }}\n",
@@ -468,11 +467,8 @@ fn by_its_own_programs_in_its_own_place() {
             scratch.path().join("backups").display()
         ))
     };
-    let text = fs::read_to_string(&prefix).unwrap().replace("exec \"$@\"", "shift 2\nexec \"$@\"");
-    fs::write(&prefix, text).unwrap();
     Tool::backup(&config(&prefix)).exits(0).says("proved         restore");
-    let old = scratch.file("old", "#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6.24'\n");
-    chmod(&old, 0o755);
+    let old = scratch.program("old", "#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6.24'\n");
     no_backup(&Tool::backup(&config(&old)).exits(2), "9.6.24: it must be as new");
 }
 

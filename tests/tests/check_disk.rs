@@ -1013,8 +1013,7 @@ fn a_cleanup_that_stopped_is_named_and_the_command_to_run() {
 fn a_plugin_is_one_more_check() {
     let scratch = Scratch::new();
     let plugin = |name: &str, script: &str| {
-        let path = scratch.file(name, &format!("#!/bin/sh\n{script}\n"));
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let path = scratch.program(name, &format!("#!/bin/sh\n{script}\n"));
         format!("[check.{name}]\ncommand = [{path:?}, 'word']\ntimeout = '1s'\n")
     };
     let config = scratch.config(

@@ -210,8 +210,7 @@ fn a_real_cron_runs_the_shipped_line_and_has_nothing_to_mail() {
     host.scratch.folder("spool");
     // A sendmail of our own shows what would have been mailed.
     let mail = host.scratch.path().join("mail");
-    let sendmail = host.scratch.file("sendmail", &format!("#!/bin/sh\ncat >>{}\n", mail.display()));
-    fs::set_permissions(&sendmail, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    host.scratch.program("sendmail", &format!("#!/bin/sh\ncat >>{}\n", mail.display()));
     // In namespaces of its own: the machine's cron and its tables stay as they are.
     let script = format!(
         "mount --bind {0}/cron.d /etc/cron.d && mount -t tmpfs t /var/spool/cron && mkdir -p /var/spool/cron/crontabs && \

@@ -231,7 +231,7 @@ fn what_a_command_leaves_running_is_not_waited_for() {
 fn what_fails_says_how_and_what_it_said_last() {
     let scratch = Scratch::new();
     let script = |name: &str, text: &str, mode: u32| {
-        let path = scratch.file(name, text);
+        let path = scratch.program(name, text);
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         format!("[reclaim.{}]\ncommand = [{path:?}]\n", name.replace('/', "-"))
     };
@@ -273,8 +273,7 @@ fn a_command_gets_nothing_from_the_caller() {
     let scratch = Scratch::new();
     let planted = scratch.folder("planted");
     for name in ["sh", "env", "ls"] {
-        let path = scratch.file(&format!("planted/{name}"), "#!/bin/sh\necho planted\n");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        scratch.program(format!("planted/{name}"), "#!/bin/sh\necho planted\n");
     }
     let config = scratch.config(
         &("[reclaim.env]\ncommand = ['env', 'false']\n".to_owned()
@@ -506,8 +505,7 @@ fn on_a_full_disk_it_works_and_accounts_for_it_later() {
 #[test]
 fn volumes_of_containers_are_never_removed_unnoticed() {
     let scratch = Scratch::new();
-    let docker = scratch.file("docker", "#!/bin/sh\nexit 0\n");
-    fs::set_permissions(&docker, fs::Permissions::from_mode(0o755)).unwrap();
+    let docker = scratch.program("docker", "#!/bin/sh\nexit 0\n");
     let section =
         |more: &str| format!("[reclaim.docker]\ncommand = [{docker:?}, 'system', 'prune', '-f'{more}]\n");
     let config = scratch.config(&section(""));

@@ -27,7 +27,8 @@ fn built(name: &str) -> PathBuf {
 fn installed(scratch: &Scratch) -> PathBuf {
     let bin = scratch.folder("a place/bin");
     for script in SCRIPTS {
-        fs::copy(project().join("deploy/bin").join(script), bin.join(script)).unwrap();
+        let text = fs::read_to_string(project().join("deploy/bin").join(script)).unwrap();
+        scratch.program(bin.join(script), &text);
     }
     bin
 }
@@ -45,8 +46,7 @@ fn with_programs(scratch: &Scratch) -> PathBuf {
 fn stub(scratch: &Scratch, at: &Path, name: &str, line: &str) {
     let log = scratch.path().join("log");
     let text = format!("#!/bin/sh\necho {name} \"$@\" >>'{}'\n{line}\n", log.display());
-    fs::write(at.join(name), text).unwrap();
-    fs::set_permissions(at.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    scratch.program(at.join(name), &text);
 }
 
 fn called(scratch: &Scratch) -> String {
