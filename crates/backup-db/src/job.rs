@@ -2,31 +2,30 @@
 
 use crate::{
     args::{BackupArgs, Case, Section},
-    dump::{Dumped, NotDumped, Origin},
-    file, keep, proof,
+    copies, keep,
+    make::{What, estimate, make},
+    proof,
     store::{Keeper, NoStore, Patience, Steps, Store},
     words,
 };
 use maint_core::{
     text::{printable, shown_path},
-    units::{ByteSize, Span},
+    units::ByteSize,
 };
 use maint_db::{
     address::{Address, Server},
-    backup::{Kind, Manifest, SCHEMA, encoded},
+    backup::{Kind, Manifest},
     section::{Databases as Which, Level},
     server::{self, Databases, DbError, Session},
-    sqlite::Source,
 };
 use maint_run::{
-    Run, UsageError, clock,
+    Run, UsageError,
     config::Named,
     exit::Status,
     report::{BackedUp, Counter, Failure, Target, Work},
     signals,
 };
 use proof::{Prover, Tried};
-use std::{path::Path, time::Duration};
 
 /// Makes the backups of all sections that were selected.
 pub(crate) fn run(run: &mut Run, args: &BackupArgs) -> Result<(), UsageError> {
@@ -36,22 +35,6 @@ pub(crate) fn run(run: &mut Run, args: &BackupArgs) -> Result<(), UsageError> {
         .collect();
     run.each(&sections, |run, section| back_up(run, args, &section.value));
     Ok(())
-}
-
-/// What is to be backed up, and how much it is.
-enum What<'a> {
-    Database { server: &'a Server, databases: &'a Databases, name: String },
-    File(&'a Path),
-}
-
-impl What<'_> {
-    /// Where it is, in words for people.
-    fn place(&self) -> String {
-        match self {
-            What::File(path) => shown_path(path),
-            What::Database { server, name, .. } => server.with_database(name).shown(),
-        }
-    }
 }
 
 fn back_up(run: &Run, args: &BackupArgs, section: &Section) -> Vec<Target> {
@@ -219,7 +202,7 @@ fn one(case: &Case<'_>, keeper: Option<&Keeper>, what: &What<'_>, name: &str) ->
     if newest.is_some() && !signals::asked_to_stop() {
         keep::thin_out(case, keeper, &database, newest.as_deref(), &mut done, &mut told);
         if let Some(to) = &section.backup.copy_to {
-            keep::copy_on(case, to, keeper, &database, &mut done, &mut told);
+            copies::copy_on(case, to, keeper, &database, &mut done, &mut told);
             steps.done("copy on");
         }
     } else if let Ok(shelf) = keeper.shelf(Some(&section.name)) {
@@ -269,105 +252,6 @@ fn show(case: &Case<'_>, what: &What<'_>, database: &str, done: &mut Target, tol
         Some(store) => keep::preview(case, &store, database, done, told),
         None => told.found.push(format!("{} is not there yet", shown_path(&section.backup.dir))),
     }
-}
-
-/// A complete backup whose files have been read back.
-fn make(
-    prover: &Prover<'_>,
-    what: &What<'_>,
-    database: &str,
-    steps: &mut Steps,
-    told: &mut BackedUp,
-) -> Result<Manifest, String> {
-    let (Case { run, section, .. }, keeper) = (prover.case, prover.keeper);
-    let patience = Patience::new(section.backup.timeout);
-    let several = section.backup.databases != Which::One;
-    let stem = if several { format!("{}.{}", section.name, encoded(database)) } else { section.name.clone() };
-    let source_bytes = match what {
-        What::File(path) => Source::open(path, section.database.busy_timeout())
-            .and_then(|source| source.bytes())
-            .map_err(|error| error.to_string())?,
-        What::Database { databases, name, .. } => databases.size_of(name)?,
-    };
-    let before =
-        keep::of_database(run, &keeper.shelf(Some(&section.name))?.backups, database).into_iter().next();
-    keeper.has_room(estimate(source_bytes, before.as_ref(), matches!(what, What::File(_))))?;
-
-    // Whoever has waited for another run would else have its moment.
-    let mut time = clock::now();
-    let is_taken = |time| keeper.depot().open(&format!("{stem}-{}", clock::compact(time))).is_ok();
-    while is_taken(time) {
-        time = time.plus(Span::from_seconds(1));
-    }
-    let id = format!("{stem}-{}", clock::compact(time));
-    let mut tries = 0;
-    let (into, Dumped { kind, contents, files, remarks }) = loop {
-        tries += 1;
-        let into = keeper
-            .depot()
-            .begin(keeper.warrant(), &id)
-            .map_err(|error| format!("{id} cannot be begun: {error}"))?;
-        let dumped = match what {
-            What::File(path) => file::back_up(section, path, &into, keeper.warrant(), &patience, steps)
-                .map_err(NotDumped::Failed),
-            What::Database { server, databases, name } => {
-                Origin { section, server, databases }.dump(name, &into, &patience, steps)
-            }
-        };
-        match dumped {
-            Ok(dumped) => break (into, dumped),
-            Err(error) => {
-                into.give_up(keeper.warrant());
-                match error {
-                    NotDumped::Again(why) if tries < TRIES => {
-                        log::info!("{database}: {why}; once more");
-                        std::thread::sleep(BETWEEN_TRIES);
-                    }
-                    NotDumped::Again(why) | NotDumped::Failed(why) => return Err(why),
-                }
-            }
-        }
-    };
-    told.found.extend(remarks);
-    let manifest = Manifest {
-        schema: SCHEMA.to_owned(),
-        id,
-        section: section.name.clone(),
-        database: database.to_owned(),
-        source: what.place(),
-        host: run.host().to_owned(),
-        made_by: proof::SIGNED.to_owned(),
-        time: time.seconds,
-        started: clock::rfc3339(time),
-        finished: clock::rfc3339(clock::now()),
-        kind,
-        source_bytes,
-        files,
-        contents,
-        proofs: Vec::new(),
-    };
-    keeper.finish(into, &manifest)?;
-    told.found.insert(0, proof::in_tables(&manifest));
-    Ok(manifest)
-}
-
-/// A table that is emptied or locked at the wrong moment is tried again, so often.
-const TRIES: u32 = 5;
-/// And after so long.
-const BETWEEN_TRIES: Duration = Duration::from_millis(300);
-
-/// About what a backup will take: as the last one did, as much more as the database has grown, and a tenth.
-fn estimate(source_bytes: u64, before: Option<&Manifest>, is_file: bool) -> u64 {
-    let packed = match before {
-        Some(last) if last.source_bytes > 0 => {
-            let grown = u128::from(last.bytes()) * u128::from(source_bytes) / u128::from(last.source_bytes);
-            u64::try_from(grown).unwrap_or(u64::MAX).max(last.bytes())
-        }
-        // Of a first one nothing is known: dumps are smaller than databases.
-        _ => source_bytes / 2,
-    };
-    let copy = if is_file { source_bytes } else { 0 };
-    packed.saturating_add(packed / 10).saturating_add(copy)
 }
 
 /// Proves of a new backup what its section asks for, as often as it asks.

@@ -1,25 +1,19 @@
-//! Which backups stay, and the second place: both after a new one is safe.
+//! Which backups stay, after a new one is safe.
 
 use crate::{
     args::{Case, SHRINK},
-    digest,
-    store::{Keeper, NoStore, Patience, Store, counts, standing},
+    store::{Keeper, Shelf, Store, counts, standing},
 };
-use maint_core::{
-    calendar::Zone,
-    retention::Keep,
-    text::{count as words, shown_path},
-};
+use maint_core::{calendar::Zone, retention::Keep, text::count as words};
 use maint_db::{
     backup::{Fate, Kept, Manifest, Wish, decide},
-    section::{CopyTo, Level},
+    section::Level,
 };
 use maint_run::{
     Run, clock,
     exit::Status,
     report::{BackedUp, Counter, Target},
 };
-use std::io::Write as _;
 
 /// Of those of which too little is proved so many go in one run: raising `verify` must not cost a history in a night.
 const AT_ONCE: usize = 2;
@@ -31,13 +25,13 @@ pub(crate) fn of_database(run: &Run, all: &[Manifest], database: &str) -> Vec<Ma
 }
 
 /// What is there of a database, and which of it no rule keeps.
-struct Judged {
+pub(crate) struct Judged {
     backups: Vec<Manifest>,
     fates: Vec<Fate>,
 }
 
 impl Judged {
-    fn of(case: &Case<'_>, backups: Vec<Manifest>, keep: &Keep, newest: Option<&str>) -> Self {
+    pub(crate) fn of(case: &Case<'_>, backups: Vec<Manifest>, keep: &Keep, newest: Option<&str>) -> Self {
         let backup = &case.section.backup;
         let lets_loss_go = case.args.forces(SHRINK);
         let wish = Wish { level: backup.verify, keep, max_unproven: backup.max_unproven, lets_loss_go };
@@ -46,7 +40,7 @@ impl Judged {
         Self { backups, fates }
     }
 
-    fn stays(&self) -> impl Iterator<Item = (&Manifest, Kept)> {
+    pub(crate) fn stays(&self) -> impl Iterator<Item = (&Manifest, Kept)> {
         self.backups.iter().zip(&self.fates).filter_map(|(manifest, fate)| match fate {
             Fate::Stays(why) => Some((manifest, *why)),
             Fate::Goes => None,
@@ -73,9 +67,7 @@ fn judge(
 ) -> Result<Judged, String> {
     let Case { run, section, .. } = *case;
     let shelf = store.shelf(Some(&section.name))?;
-    for (id, why) in &shelf.damaged {
-        done.note(Status::Warning, format!("{id} is damaged, counts for nothing and stays: {why}"));
-    }
+    tell_damaged(&shelf, "", done);
     let backups = of_database(run, &shelf.backups, database);
     let others =
         shelf.backups.iter().filter(|manifest| manifest.database == database).count() - backups.len();
@@ -106,6 +98,13 @@ fn judge(
         }
     }
     Ok(judged)
+}
+
+/// Says what of a place is no backup any more; `place` is how it is named behind them.
+pub(crate) fn tell_damaged(shelf: &Shelf, place: &str, done: &mut Target) {
+    for (id, why) in &shelf.damaged {
+        done.note(Status::Warning, format!("{id}{place} is damaged, counts for nothing and stays: {why}"));
+    }
 }
 
 /// Why nothing may go now.
@@ -154,25 +153,37 @@ pub(crate) fn thin_out(
         Ok(judged) => judged,
         Err(why) => return done.note(Status::Warning, format!("nothing was removed: {why}")),
     };
-    let (going, later) = judged.going(case.section.backup.verify);
-    let mut left = judged.backups.clone();
-    if let Some(why) = objection(case).filter(|_| !going.is_empty()) {
-        done.note(Status::Warning, format!("{why}: nothing was removed"));
-        return count(case, &left, told, done);
-    }
-    for manifest in going {
-        match keeper.remove(case.run, &done.name, manifest) {
-            Ok(()) => {
-                left.retain(|other| other.id != manifest.id);
-                told.removed.push(manifest.id.clone());
-            }
-            Err(why) => done.note(Status::Warning, why),
-        }
-    }
+    let (gone, later) = let_go(case, keeper, &judged, "", done);
     if later > 0 {
         told.found.push(format!("{} that are not proved go in the next runs", words(later as u64, "backup")));
     }
+    let left: Vec<Manifest> =
+        judged.backups.into_iter().filter(|manifest| !gone.contains(&manifest.id)).collect();
+    told.removed.extend(gone);
     count(case, &left, told, done);
+}
+
+/// Takes away what no rule keeps, if anything may go now. Answers what went, and how many go later.
+pub(crate) fn let_go(
+    case: &Case<'_>,
+    keeper: &Keeper,
+    judged: &Judged,
+    place: &str,
+    done: &mut Target,
+) -> (Vec<String>, usize) {
+    let (going, later) = judged.going(case.section.backup.verify);
+    if let Some(why) = objection(case).filter(|_| !going.is_empty()) {
+        done.note(Status::Warning, format!("{why}: nothing was removed{place}"));
+        return (Vec::new(), 0);
+    }
+    let mut gone = Vec::new();
+    for manifest in going {
+        match keeper.remove(case.run, &done.name, manifest) {
+            Ok(()) => gone.push(manifest.id.clone()),
+            Err(why) => done.note(Status::Warning, why),
+        }
+    }
+    (gone, later)
 }
 
 /// What is there now, in numbers.
@@ -186,119 +197,4 @@ pub(crate) fn count(case: &Case<'_>, backups: &[Manifest], told: &BackedUp, done
     done.counts
         .set(Counter::BackupProvenTime, good.map(|manifest| seconds(manifest.time)).max().unwrap_or(0));
     done.counts.set(Counter::BackupsRemoved, if done.dry_run { 0 } else { told.removed.len() as u64 });
-}
-
-/// Copies what the second place is to keep and does not have, and lets go there what no rule keeps.
-pub(crate) fn copy_on(
-    case: &Case<'_>,
-    to: &CopyTo,
-    keeper: &Keeper,
-    database: &str,
-    done: &mut Target,
-    told: &mut BackedUp,
-) {
-    let Case { run, section, .. } = *case;
-    let place = shown_path(&to.dir);
-    let copies = match Keeper::open(run, &to.dir, to.volume.as_deref(), None) {
-        Ok(copies) => copies,
-        // The backup itself is safe: that its copy is not is worth a look, and no more.
-        Err(NoStore { why, .. }) => return done.note(Status::Warning, format!("no copy in {place}: {why}")),
-    };
-    let shelves =
-        keeper.shelf(Some(&section.name)).and_then(|here| Ok((here, copies.shelf(Some(&section.name))?)));
-    let (here, there) = match shelves {
-        Ok(shelves) => shelves,
-        Err(why) => return done.note(Status::Warning, format!("no copy in {place}: {why}")),
-    };
-    for (id, why) in &there.damaged {
-        done.note(
-            Status::Warning,
-            format!("{id} in {place} is damaged, counts for nothing and stays: {why}"),
-        );
-    }
-    let is_damaged = |id: &str| there.damaged.iter().any(|(damaged, _)| damaged == id);
-    let (here, known) =
-        (of_database(run, &here.backups, database), of_database(run, &there.backups, database));
-    let mut both = known.clone();
-    both.extend(here.iter().filter(|manifest| known.iter().all(|copy| copy.id != manifest.id)).cloned());
-    both.sort_by(|one, other| (other.time, &other.id).cmp(&(one.time, &one.id)));
-    let newest = here.first().map(|manifest| manifest.id.clone());
-    let wanted = Judged::of(case, both, &to.keep.0, newest.as_deref());
-    let mut copied = 0;
-    for (manifest, _) in wanted.stays().filter(|(manifest, _)| !is_damaged(&manifest.id)) {
-        let Some(original) = here.iter().find(|original| original.id == manifest.id) else { continue };
-        let copy = known.iter().find(|copy| copy.id == manifest.id);
-        match bring(case, original, copy, keeper, &copies, &done.name) {
-            Ok(is_new) => copied += u64::from(is_new),
-            Err(why) => done.note(Status::Warning, format!("no copy of {} in {place}: {why}", manifest.id)),
-        }
-    }
-    if copied > 0 {
-        told.found.push(format!("{} to {place}", words(copied, "copy").replace("copys", "copies")));
-    }
-    if objection(case).is_some() {
-        return;
-    }
-    let there = match copies.shelf(Some(&section.name)) {
-        Ok(shelf) => of_database(run, &shelf.backups, database),
-        Err(why) => {
-            return done.note(Status::Warning, format!("nothing was removed from {place}: {why}"));
-        }
-    };
-    let judged = Judged::of(case, there, &to.keep.0, newest.as_deref());
-    for manifest in judged.going(section.backup.verify).0 {
-        match copies.remove(run, &done.name, manifest) {
-            Ok(()) => told.found.push(format!("{} removed from {place}", manifest.id)),
-            Err(why) => done.note(Status::Warning, why),
-        }
-    }
-}
-
-/// Makes sure that a copy is there and is what its original is. Answers whether it was made.
-fn bring(
-    case: &Case<'_>,
-    original: &Manifest,
-    copy: Option<&Manifest>,
-    from: &Keeper,
-    to: &Keeper,
-    target: &str,
-) -> Result<bool, String> {
-    match copy {
-        None => copy_one(case, original, from, to).map(|()| true),
-        Some(copy) if copy.proofs == original.proofs => Ok(false),
-        Some(copy) => {
-            // What has been proved of the original since holds for a copy that has the same bytes, and for no other.
-            let patience = Patience::new(case.section.backup.timeout);
-            if copy.files == original.files && to.check(copy, &patience).is_ok() {
-                return to.rewrite(original).map(|()| false);
-            }
-            from.check(original, &patience)?;
-            to.remove(case.run, target, copy)?;
-            copy_one(case, original, from, to).map(|()| true)
-        }
-    }
-}
-
-/// One backup to a second place: read, written, read back there, and only then given its name.
-fn copy_one(case: &Case<'_>, manifest: &Manifest, from: &Keeper, to: &Keeper) -> Result<(), String> {
-    let patience = Patience::new(case.section.backup.timeout);
-    to.has_room(manifest.bytes())?;
-    let unfinished = to.depot().begin(to.warrant(), &manifest.id).map_err(|error| error.to_string())?;
-    let copied = manifest.files.iter().try_for_each(|entry| {
-        let failed = |error: std::io::Error| format!("{}: {error}", entry.name);
-        let mut original = from.file(&manifest.id, &entry.name)?;
-        let mut file = unfinished.create(&entry.name).map_err(failed)?;
-        digest::copy(&mut original, &mut file, || patience.over()).map_err(failed)?;
-        file.flush().and_then(|()| file.sync_all()).map_err(failed)?;
-        let name = std::ffi::CString::new(entry.name.as_str()).map_err(|error| error.to_string())?;
-        let (written, _) = unfinished.folder().open_file(&name).map_err(failed)?;
-        digest::check(written, entry, || patience.over())
-    });
-    match copied {
-        Ok(()) => to.finish(unfinished, manifest),
-        Err(why) => {
-            unfinished.give_up(to.warrant());
-            Err(why)
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! Makes backups of databases, proves them by restoring them, and keeps the good ones.
 
 mod args;
+mod copies;
 mod credentials;
 mod digest;
 mod dump;
@@ -8,6 +9,7 @@ mod file;
 mod job;
 mod keep;
 mod list;
+mod make;
 mod place;
 mod proof;
 mod restore;
