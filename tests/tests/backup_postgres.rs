@@ -1,6 +1,6 @@
 //! `backup-db` and real PostgreSQL servers: what comes back is what was there.
 
-use maint_tests::{Done, Postgres, Scratch, Tool, json_lines};
+use maint_tests::{Done, Postgres, Scratch, Tool, json_lines, scale};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -94,6 +94,15 @@ fn a_database_of_every_awkward_thing_comes_back() {
     let (server, scratch) = (Postgres::start(), Scratch::new());
     server.create("awkward");
     server.script("awkward", AWKWARD);
+    // Two KB a row, which no compression makes less than half.
+    let rows = scale(2_000, 540_000);
+    server.script(
+        "awkward",
+        &format!(
+            "create table bulk as select i, (select string_agg(md5(i || '-' || n), '') from generate_series(1, 61) n) as t
+             from generate_series(1, {rows}) i"
+        ),
+    );
     let config = configured(&scratch, &server, "awkward", "");
     let mut writing = writer(&server, "awkward");
     maint_tests::wait_until("somebody writes", || {
