@@ -136,6 +136,36 @@ fn a_second_disk_has_its_own_calendar_and_catches_up() {
 }
 
 #[test]
+fn a_copy_outlives_its_original() {
+    let host = Host::new("wal", "keep = { last = 14 }");
+    let copies = host.scratch.path().join("copies");
+    let text = fs::read_to_string(&host.config).unwrap();
+    let copy = format!("copy-to = {{ dir = '{}', keep = {{ last = 14 }} }}\n", copies.display());
+    fs::write(&host.config, text + &copy).unwrap();
+    let (day, start) = (86_400, 1_800_000_000_i64);
+    for n in 0..6 {
+        host.back_up_at(start + n * day);
+    }
+    for id in host.ids() {
+        let path = host.backups().join(&id).join("data.db.zst");
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[100] ^= 1;
+        fs::write(&path, bytes).unwrap();
+    }
+    Tool::backup_at(&host.config, start + 6 * day).arg("verify").exits(2);
+    for n in 7..10 {
+        host.back_up_at(start + n * day);
+    }
+    // What was found out of the originals is no news of copies that are whole.
+    let mut levels = Vec::new();
+    for entry in fs::read_dir(&copies).unwrap() {
+        let text = fs::read_to_string(entry.unwrap().path().join("manifest.json")).unwrap_or_default();
+        levels.extend((!text.is_empty()).then(|| text.contains("\"held\": false")));
+    }
+    assert_eq!(levels, [false; 9], "six of before, and three new ones");
+}
+
+#[test]
 fn a_manifest_that_somebody_wrote_leads_nowhere() {
     let host = Host::new("wal", "keep = { last = 1 }");
     host.back_up_at(1_800_000_000);

@@ -84,6 +84,11 @@ fn bring(
             // What has been proved of the original since holds for a copy that has the same bytes, and for no other.
             let patience = Patience::new(case.section.backup.timeout);
             if copy.files == original.files && to.check(copy, &patience).is_ok() {
+                let is_bad_news = original.level() < copy.level();
+                if is_bad_news && from.check(original, &patience).is_err() {
+                    // It is about bytes that the copy does not have.
+                    return Ok(false);
+                }
                 return to.rewrite(original).map(|()| false);
             }
             from.check(original, &patience)?;
