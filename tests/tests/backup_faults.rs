@@ -296,6 +296,29 @@ fn a_disk_that_fills_up_under_it_costs_only_the_new_one() {
 }
 
 #[test]
+fn a_trial_that_runs_out_of_room_takes_no_proof_away() {
+    let scratch = Scratch::new();
+    let small = Mounted::ext4(&scratch.path().join("small"), 600);
+    let host = Host::new(&format!("scratch-dir = '{}'", small.at().display()));
+    // Somebody fills the disk as soon as the scratch server stands.
+    let folder = small.at().to_owned();
+    let filling = std::thread::spawn(move || {
+        maint_tests::wait_until("a server", || {
+            maint_tests::everything_below(&folder).iter().any(|path| path.ends_with("ident.conf"))
+        });
+        let all = Space::of(&folder).available.to_string();
+        let done = Command::new("fallocate").args(["-l", &all]).arg(folder.join("filler")).status();
+        assert!(done.unwrap().success());
+    });
+    let done = Tool::backup(&host.config).args("verify --level restore").run();
+    filling.join().unwrap();
+    assert_eq!(done.code, Some(1), "{}{}", done.stdout, done.stderr);
+    done.says("it could not be proved");
+    let listed = Tool::backup(&host.config).args("list --json").exits(0).json();
+    assert_eq!(listed["backups"][0]["verified"], "restore", "{listed}");
+}
+
+#[test]
 fn a_signal_leaves_nothing_behind() {
     let host = Host::new("");
     let held = host.hold("lock table zz in access exclusive mode");

@@ -173,22 +173,68 @@ fn a_damaged_database_is_copied_and_counts_for_nothing() {
     Tool::backup(&host.config).args("emergency-copy app").exits(1).says("copied as it is, and damaged");
 }
 
-#[test]
-fn what_only_its_application_can_read_is_copied_and_told() {
-    let host = Host::new("wal", "keep = { last = 3 }");
-    let sql = "CREATE TABLE p (a); CREATE TABLE k (x REFERENCES p (a)); INSERT INTO k VALUES (1);
-        CREATE TABLE own (t TEXT); CREATE INDEX own_t ON own (t COLLATE NOCASE); INSERT INTO own VALUES ('a'); CREATE TABLE raw (a);
-        PRAGMA writable_schema = ON;
-        UPDATE sqlite_schema SET sql = replace(sql, 'NOCASE', 'OURS') WHERE name = 'own_t';
-        UPDATE sqlite_schema SET sql = CAST(x'435245415445205441424c45207261772822ff2229' AS TEXT) WHERE name = 'raw';";
+/// Changes what a file says that it was made of, as if an application had made it with what only that knows.
+fn bend(host: &Host, sql: &str) {
+    let sql = format!("PRAGMA writable_schema = ON; {sql}");
     let done = Command::new("sqlite3").arg(&host.file).arg(sql).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+fn an_order_that_only_its_application_knows_hinders_no_proof() {
+    let host = Host::new("wal", "keep = { last = 1 }");
+    let made = "CREATE TABLE p (a); CREATE TABLE k (x REFERENCES p (a)); INSERT INTO k VALUES (1); CREATE TABLE raw (a);
+        CREATE TABLE own (t TEXT); CREATE INDEX own_t ON own (t COLLATE NOCASE);
+        INSERT INTO own VALUES ('a'), ('B'), ('c'), ('D');
+        CREATE TABLE keyed (t TEXT COLLATE NOCASE PRIMARY KEY, b) WITHOUT ROWID;
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+        INSERT INTO keyed SELECT CASE i % 2 WHEN 0 THEN 'Key' ELSE 'kEY' END || i, i FROM n;";
+    bend(
+        &host,
+        &format!("{made} UPDATE sqlite_schema SET sql = replace(sql, 'NOCASE', 'OURS');
+            UPDATE sqlite_schema SET sql = CAST(x'435245415445205441424c45207261772822ff2229' AS TEXT) WHERE name = 'raw';"),
+    );
     let done = Tool::backup(&host.config).exits(0);
     done.says("proved         restore")
-        .says("its structure could not be checked: no such collation sequence: OURS")
+        .says("only its application knows the order OURS: no index of it was checked against its table")
         .says("could not be checked (PRAGMA foreign_key_check)");
+    let good = host.ids()[0].clone();
     let to = host.scratch.path().join("again.db");
-    Tool::backup(&host.config).args(&format!("restore {} --into", host.ids()[0])).arg(&to).exits(0);
+    Tool::backup(&host.config).args(&format!("restore {good} --into")).arg(&to).exits(0);
+
+    // Its pages are looked at all the same.
+    std::thread::sleep(Duration::from_millis(1100));
+    let page =
+        "SELECT pageno FROM dbstat WHERE name = 'keyed' AND pagetype = 'leaf' ORDER BY 1 LIMIT 1 OFFSET 2";
+    let page = Command::new("sqlite3").arg(&to).arg(page).output().unwrap().stdout;
+    let page: u64 = String::from_utf8(page).unwrap().trim().parse().unwrap();
+    // What came back is whole in one file; with a page of it gone it takes the original's place.
+    let file = fs::OpenOptions::new().write(true).open(&to).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[0xff; 4096], (page - 1) * 4096).unwrap();
+    for end in ["-wal", "-shm"] {
+        let _ = fs::remove_file(format!("{}{end}", host.file.display()));
+    }
+    fs::rename(&to, &host.file).unwrap();
+    Tool::backup(&host.config).exits(2).says("it is damaged, was copied as it is, and counts for nothing");
+    assert!(host.ids().contains(&good), "the last good one stays");
+}
+
+#[test]
+fn what_only_its_application_can_read_is_copied_and_not_proved() {
+    let host = Host::new("wal", "keep = { last = 1 }");
+    bend(
+        &host,
+        "CREATE TABLE own (a, b GENERATED ALWAYS AS (abs(a))); INSERT INTO own VALUES (1);
+         UPDATE sqlite_schema SET sql = replace(sql, 'abs', 'ours') WHERE name = 'own';",
+    );
+    let done = Tool::backup(&host.config).exits(1);
+    done.says("proved         checksum")
+        .says("table own is copied and was not counted")
+        .says("cannot be proved");
+    let to = host.scratch.path().join("again.db");
+    let restore = Tool::backup(&host.config).args(&format!("restore {} --into", host.ids()[0])).arg(&to);
+    restore.exits(0).says("table own is copied and was not counted");
+    Tool::backup(&host.config).arg("drill").exits(1).says("cannot be proved");
 }
 
 #[test]

@@ -69,7 +69,7 @@ pub(crate) fn back_up(
         stop.store(looked.is_err(), Ordering::Relaxed);
         (compressing.join(), looked)
     });
-    let (looked, Soundness { mut fault, dangling, remarks }) = looked.map_err(String::from)?;
+    let (looked, Soundness { mut fault, dangling, remarks, unchecked }) = looked.map_err(String::from)?;
     let looked = match looked {
         Ok(looked) => looked,
         Err(SqliteError::Corrupt(why)) => {
@@ -83,11 +83,23 @@ pub(crate) fn back_up(
     let entry = entry.map_err(|error| format!("{DATA} cannot be written: {error}"))?;
     steps.done("compress, count, check");
     into.discard(warrant, COPY).map_err(|error| format!("{COPY} cannot be taken away: {error}"))?;
-    let Looked { contents, schema, remarks: unread } = looked;
+    let Looked { contents, schema, uncounted } = looked;
     let schema = into.create(SCHEMA).and_then(|file| digest::write(file, SCHEMA, schema.as_bytes()));
     let schema = schema.map_err(|error| format!("{SCHEMA} cannot be written: {error}"))?;
     let kind = Kind::Sqlite { version: sqlite::version().to_owned(), wal: is_wal, dangling, fault };
-    Ok(Dumped { kind, contents, files: vec![entry, schema], remarks: [remarks, unread].concat() })
+    Ok(Dumped {
+        kind,
+        contents,
+        files: vec![entry, schema],
+        remarks: [remarks, unchecked, uncounted].concat(),
+    })
+}
+
+/// What was found of a backup that came back whole.
+pub(crate) struct Unpacked {
+    pub(crate) remarks: Vec<String>,
+    /// What nobody can compare or check without the application: of this nothing is proved.
+    pub(crate) unproved: Vec<String>,
 }
 
 /// Restores a backup into a new file, and compares that with what was backed up.
@@ -96,7 +108,7 @@ pub(crate) fn unpack(
     manifest: &Manifest,
     to: &Path,
     patience: &Patience,
-) -> Result<Vec<String>, String> {
+) -> Result<Unpacked, String> {
     let Kind::Sqlite { dangling, fault, .. } = &manifest.kind else {
         return Err("it is no copy of a file".to_owned());
     };
@@ -109,7 +121,8 @@ pub(crate) fn unpack(
     drop(file);
     if let Some(fault) = fault {
         // It is what was copied, byte by byte; that was damaged already, and nothing was counted in it.
-        return Ok(vec![format!("the original was damaged when it was copied: {fault}")]);
+        let remarks = vec![format!("the original was damaged when it was copied: {fault}")];
+        return Ok(Unpacked { remarks, unproved: Vec::new() });
     }
     let restored = Source::open_alone(to).map_err(String::from)?;
     let sound = restored.check().map_err(String::from)?;
@@ -129,8 +142,9 @@ pub(crate) fn unpack(
     if *dangling != sound.dangling {
         found.faults.push("another number of references lead nowhere than before".to_owned());
     }
-    found.remarks.extend(looked.remarks);
-    found.faults_or_remarks().map_err(|faults| {
+    let unproved = [sound.unchecked, looked.uncounted].concat();
+    let remarks = found.faults_or_remarks().map_err(|faults| {
         format!("what was restored is not what was backed up: {}", crate::restoring::in_short(&faults))
-    })
+    })?;
+    Ok(Unpacked { remarks, unproved })
 }

@@ -1,7 +1,7 @@
 //! SQLite files put into folders that are somebody else's: `restore --into FILE`, and the emergency copy.
 
 use crate::{
-    file,
+    file::{self, Unpacked},
     restore::{Restored, Told, critical, refused},
     scratch::Scratch,
     store::{Patience, Steps, Store},
@@ -100,7 +100,9 @@ pub(crate) fn restore(
     }
     let scratch = Scratch::make(run, scratch_dir, manifest.plain_bytes()).map_err(critical)?;
     let unpacked = scratch.path().join("restored.db");
-    let mut found = file::unpack(store, manifest, &unpacked, patience).map_err(critical)?;
+    let Unpacked { remarks, unproved } =
+        file::unpack(store, manifest, &unpacked, patience).map_err(critical)?;
+    let mut found = [remarks, unproved].concat();
     steps.done("restore, compare");
     let failed = |error: io::Error| critical(format!("{} cannot be written: {error}", shown_path(to)));
     let fresh = copied(&landing, &unpacked).map_err(failed)?;

@@ -3,7 +3,7 @@
 
 use crate::{
     args::{BackupArgs, Case, Section},
-    file,
+    file::{self, Unpacked},
     restoring::{NotRestored, Restoring, in_short, jobs, needs},
     scratch::Scratch,
     store::{self, Keeper, NoStore, PROOF_OF, Patience, Steps},
@@ -67,7 +67,7 @@ impl Prover<'_> {
                 };
                 tried.unwrap_or_else(|error| match error {
                     NotRestored::Untried(why) => Tried::Untried(why),
-                    NotRestored::Failed(why) => patience.over().map_or(Tried::Fails(why), Tried::Untried),
+                    NotRestored::Failed(why) => failed(why, &patience),
                 })
             }
         };
@@ -95,7 +95,7 @@ impl Prover<'_> {
     fn checksums(&self, manifest: &Manifest, patience: &Patience) -> Tried {
         match self.keeper.check(manifest, patience) {
             Ok(()) => Tried::Holds(Vec::new()),
-            Err(why) => patience.over().map_or(Tried::Fails(why), Tried::Untried),
+            Err(why) => failed(why, patience),
         }
     }
 
@@ -112,9 +112,29 @@ impl Prover<'_> {
         place.give_up(warrant);
         steps.done("restore, compare");
         match unpacked {
-            Ok(remarks) => Tried::Holds(remarks),
-            Err(why) => patience.over().map_or(Tried::Fails(why), Tried::Untried),
+            Ok(Unpacked { unproved, .. }) if !unproved.is_empty() => Tried::Untried(format!(
+                "{}: what needs its application cannot be proved, verify = \"checksum\" is all that can be asked for",
+                in_short(&unproved)
+            )),
+            Ok(Unpacked { remarks, .. }) => Tried::Holds(remarks),
+            Err(why) => failed(why, patience),
         }
+    }
+}
+
+/// What a failure says of the backup: nothing where time or room ran out, or the scratch server fell over.
+fn failed(why: String, patience: &Patience) -> Tried {
+    const NOT_ITS_FAULT: [&str; 5] = [
+        "No space left on device",
+        "Disk quota exceeded",
+        "File too large",
+        "is in recovery mode",
+        "because of crash of another server process",
+    ];
+    match patience.over() {
+        Some(why) => Tried::Untried(why),
+        None if NOT_ITS_FAULT.iter().any(|words| why.contains(words)) => Tried::Untried(why),
+        None => Tried::Fails(why),
     }
 }
 

@@ -192,10 +192,15 @@ pub(crate) fn jobs(args: &BackupArgs, section: &Section) -> u32 {
     args.jobs.or(section.backup.jobs).unwrap_or_else(processors)
 }
 
-/// Bytes that a restored database and its unpacked dump need.
+/// Bytes that a server of its own, a restored database, what is logged of it and its unpacked dump need.
 pub(crate) fn needs(manifest: &Manifest) -> u64 {
-    manifest.plain_bytes() + manifest.source_bytes + manifest.source_bytes / 10
+    const EMPTY_SERVER: u64 = 48 << 20;
+    let database = manifest.source_bytes + manifest.source_bytes / 10;
+    manifest.plain_bytes() + database + EMPTY_SERVER + MOST_LOGGED.min(2 * database)
 }
+
+/// A scratch server keeps about so much of its log.
+pub(crate) const MOST_LOGGED: u64 = 192 << 20;
 
 /// The first few of many.
 pub(crate) fn in_short(faults: &[String]) -> String {

@@ -4,7 +4,7 @@
 //! A dump may hold code that runs when it is restored. So root does not run this server, and neither does the
 //! user of the real one.
 
-use crate::{store::Patience, tools::Tools};
+use crate::{restoring::MOST_LOGGED, store::Patience, tools::Tools};
 use maint_core::{
     fs::{Mount, ScratchFolder, Usage},
     text::shown_path,
@@ -131,6 +131,7 @@ impl Scratch {
         let program = tools.program("postgres")?;
         let running = |preload: &str| {
             let mut words = vec![text(&program), "-D".to_owned(), text(&data)];
+            let log = format!("{}MB", MOST_LOGGED >> 20);
             let settings = [
                 ("listen_addresses", ""),
                 ("unix_socket_directories", &text(&home)),
@@ -141,6 +142,7 @@ impl Scratch {
                 ("full_page_writes", "off"),
                 ("synchronous_commit", "off"),
                 ("wal_level", "minimal"),
+                ("max_wal_size", &log),
                 ("max_wal_senders", "0"),
                 ("autovacuum", "off"),
                 ("max_locks_per_transaction", "1024"),

@@ -87,6 +87,7 @@ impl Source {
         };
         // What is opened must be sound enough to be read, and nobody may bend what a name means.
         db.pragma_update(None, "trusted_schema", false).map_err(said)?;
+        db.collation_needed(stand_in).map_err(said)?;
         Ok(Self { is_wal: mode == "wal", db, shown, busy_timeout })
     }
 
@@ -104,7 +105,9 @@ impl Source {
         let flags =
             OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(format!("file:{name}?immutable=1"), flags);
-        let db = db.map_err(|error| SqliteError::Said(in_words(&shown, &error)))?;
+        let said = |error: rusqlite::Error| SqliteError::Said(in_words(&shown, &error));
+        let db = db.map_err(said)?;
+        db.collation_needed(stand_in).map_err(said)?;
         Ok(Self { db, shown, is_wal: false, busy_timeout: Span::from_seconds(0) })
     }
 
@@ -165,7 +168,7 @@ impl Source {
                 Ok(table) => table,
                 Err(Unread::GaveUp(why)) => return Err(SqliteError::GaveUp(why)),
                 Err(Unread::Error(error)) if needs_its_application(&error) => {
-                    looked.remarks.push(format!("table {name} is copied and was not counted: {error}"));
+                    looked.uncounted.push(format!("table {name} is copied and was not counted: {error}"));
                     Table { rows: 0, hash: "not counted".to_owned() }
                 }
                 Err(Unread::Error(error)) => return Err(self.said(&error)),
@@ -178,20 +181,25 @@ impl Source {
     /// What `integrity_check` and `foreign_key_check` say. Where references lead nowhere is told, for that is the
     /// data's business; what cannot be checked without the application is too.
     pub fn check(&self) -> Result<Soundness, SqliteError> {
+        const TOLD: usize = 5;
         let mut soundness = Soundness::default();
-        let told = self.db.prepare("PRAGMA integrity_check(5)").and_then(|mut query| {
-            query
-                .query_map([], |row| row.get::<_, String>(0))
-                .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
-        });
-        match told {
-            Ok(told) if told == ["ok"] => {}
-            Ok(told) => soundness.fault = Some(told.join("; ").replace('\n', " ")),
-            Err(error) if needs_its_application(&error) => {
-                soundness.remarks.push(format!("its structure could not be checked: {error}"));
-            }
-            Err(error) if is_corrupt(&error) => soundness.fault = Some(error.to_string()),
+        let mut faults = match self.integrity(None) {
+            Ok(faults) => faults,
+            Err(error) if is_corrupt(&error) => vec![error.to_string()],
+            Err(error) if needs_its_application(&error) => self.integrity_of_each(&mut soundness)?,
             Err(error) => return Err(self.said(&error)),
+        };
+        let orders = self.orders_of_others().map_err(|error| self.said(&error))?;
+        if !orders.is_empty() {
+            faults.retain(|fault| !is_about_order(fault));
+            let orders = orders.join(", ");
+            soundness.remarks.push(format!(
+                "only its application knows the order {orders}: no index of it was checked against its table"
+            ));
+        }
+        if !faults.is_empty() {
+            faults.truncate(TOLD);
+            soundness.fault = Some(faults.join("; ").replace('\n', " "));
         }
         soundness.dangling = self.dangling().ok();
         match soundness.dangling {
@@ -204,6 +212,37 @@ impl Source {
                 .push("its references could not be checked (PRAGMA foreign_key_check)".to_owned()),
         }
         Ok(soundness)
+    }
+
+    /// What is wrong with the structure, of one table or of all.
+    fn integrity(&self, table: Option<&str>) -> rusqlite::Result<Vec<String>> {
+        let of = table.map(|name| format!("({})", crate::quote::name(name))).unwrap_or_default();
+        let mut query = self.db.prepare(&format!("PRAGMA integrity_check{of}"))?;
+        let mut told: Vec<String> = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        told.retain(|line| line != "ok");
+        Ok(told)
+    }
+
+    /// The same table by table, where one of them keeps the rest from being checked.
+    fn integrity_of_each(&self, soundness: &mut Soundness) -> Result<Vec<String>, SqliteError> {
+        let mut faults = Vec::new();
+        for name in self.tables()? {
+            match self.integrity(Some(&name)) {
+                Ok(told) => faults.extend(told),
+                Err(error) if is_corrupt(&error) => faults.push(error.to_string()),
+                Err(error) if needs_its_application(&error) => soundness
+                    .unchecked
+                    .push(format!("the structure of table {name} could not be checked: {error}")),
+                Err(error) => return Err(self.said(&error)),
+            }
+        }
+        Ok(faults)
+    }
+
+    /// The orders of sorting for which something stands in.
+    fn orders_of_others(&self) -> rusqlite::Result<Vec<String>> {
+        let query = "SELECT name FROM pragma_collation_list WHERE name NOT IN ('BINARY', 'NOCASE', 'RTRIM') ORDER BY 1";
+        self.db.prepare(query)?.query_map([], |row| row.get(0))?.collect()
     }
 
     fn dangling(&self) -> rusqlite::Result<u64> {
@@ -301,8 +340,8 @@ pub struct Looked {
     pub contents: Contents,
     /// What was made, and how.
     pub schema: String,
-    /// What could not be looked at.
-    pub remarks: Vec<String>,
+    /// Tables that could not be read without the application.
+    pub uncounted: Vec<String>,
 }
 
 /// What SQLite's own checks say of a file.
@@ -314,6 +353,8 @@ pub struct Soundness {
     pub dangling: Option<u64>,
     /// What is worth a word.
     pub remarks: Vec<String>,
+    /// What could not be checked without the application.
+    pub unchecked: Vec<String>,
 }
 
 enum Unread {
@@ -325,6 +366,19 @@ impl From<rusqlite::Error> for Unread {
     fn from(error: rusqlite::Error) -> Self {
         Self::Error(error)
     }
+}
+
+/// Stands in for an order of sorting that only an application knows: tables can be read and their pages be
+/// checked with any. What is said of the order is wrong then.
+fn stand_in(db: &Connection, name: &str) -> rusqlite::Result<()> {
+    db.create_collation(name, |one: &str, other: &str| one.cmp(other))
+}
+
+/// Whether a fault says that something is not where its order would have it.
+fn is_about_order(fault: &str) -> bool {
+    ["missing from index", "non-unique entry in index", "not in PRIMARY KEY order"]
+        .iter()
+        .any(|words| fault.contains(words))
 }
 
 /// Whether something is missed that applications register: a function, an order of sorting, a way of searching.
