@@ -38,8 +38,7 @@ impl Credentials {
         let mut all: Vec<(&'static str, OsString)> = vec![
             ("PGAPPNAME", self.name.clone().into()),
             ("PGCONNECT_TIMEOUT", self.server.connect_timeout.seconds().max(2).to_string().into()),
-            // Whatever a role or a database has been set to: nothing is changed but what we say.
-            ("PGOPTIONS", "-c default_transaction_read_only=off -c statement_timeout=0 -c idle_in_transaction_session_timeout=0".into()),
+            ("PGOPTIONS", OPTIONS.into()),
         ];
         all.push((
             "PGPASSFILE",
@@ -68,9 +67,13 @@ impl Credentials {
 
     /// The same for a program that runs where the server does.
     pub(crate) fn word_there(&self, database: &str) -> String {
-        format!("--dbname={}", who(&self.server.user, database))
+        format!("--dbname={} {}", who(&self.server.user, database), quote::setting("options", OPTIONS))
     }
 }
+
+/// Whatever a role or a database has been set to: nothing is changed but what we say, and money is written so that
+/// every server can read it.
+const OPTIONS: &str = "-c default_transaction_read_only=off -c statement_timeout=0 -c idle_in_transaction_session_timeout=0 -c lc_monetary=C";
 
 /// A cable that was pulled out is noticed.
 const ALIVE: &str = "keepalives_idle=30 keepalives_interval=10 keepalives_count=3";

@@ -14,12 +14,12 @@ use maint_db::{
     backup::{BackedUp, FileEntry, Kind},
     contents::Contents,
     quote,
-    server::{self, Client, Counted, Databases, DbError, Error, Facts, Properties, Session},
+    server::{self, Client, Counted, Databases, DbError, Error, Facts, Properties, Roles, Session},
 };
 use maint_run::command::{self, Performed, Spawn, Tail};
 use std::{
     ffi::OsString,
-    io::{self, PipeReader, Read, Write as _},
+    io::{self, PipeReader, Read},
     path::PathBuf,
     sync::mpsc::Sender,
 };
@@ -29,7 +29,7 @@ pub(crate) const DUMP: &str = "dump.zst";
 /// The roles of the server.
 pub(crate) const ROLES: &str = "roles.sql";
 /// Where its tablespaces are, if there are any.
-const TABLESPACES: &str = "tablespaces.sql";
+pub(crate) const TABLESPACES: &str = "tablespaces.sql";
 /// What the database is made of, line by line.
 pub(crate) const SCHEMA: &str = "schema.txt";
 
@@ -128,7 +128,8 @@ impl Origin<'_> {
             credentials.map_err(|error| format!("no place in memory for a password: {error}"))?;
         let asked = || patience.over();
         let session = Session::open(&server, &words::application(self.section), &asked)?;
-        let lock_wait = self.section.backup.lock_wait.seconds() * 1000;
+        // To pg_dump none at all means for ever.
+        let lock_wait = (self.section.backup.lock_wait.seconds() * 1000).max(1);
         let version = self.databases.version_number;
         let picture = session.run(&asked, move |client| Picture::take(client, version))?;
         let Picture { snapshot, properties, facts, roles, unavoidable_roles, contents, mut remarks } =
@@ -197,11 +198,14 @@ impl Origin<'_> {
             client.batch_execute("COMMIT")?;
             server::sequences_after(client, contents)
         })?;
-        let for_all_roles = session.run(&asked, server::settings_of_all_roles)?;
         steps.done("count");
 
-        let globals = self.globals(&dumper, &credentials, database, into, patience, &for_all_roles)?;
-        files.extend(globals);
+        let (globals, roles_then) = self.globals(&session, &dumper, &credentials, database, patience)?;
+        for (name, text) in globals {
+            let written = into.create(name).and_then(|file| digest::write(file, name, &text));
+            files.push(written.map_err(|error| format!("{name} cannot be written: {error}"))?);
+        }
+        let facts = facts.with_roles_of(&roles_then);
         if !self.databases.is_superuser {
             remarks.push(format!(
                 "{} is no superuser: {ROLES} holds the roles without their passwords",
@@ -229,16 +233,38 @@ impl Origin<'_> {
         Ok(Dumped { kind, contents, files, remarks })
     }
 
-    /// What belongs to the server and not to one database.
+    /// What belongs to the server and not to one database, and its roles at that moment: they come and go by the hour
+    /// where they are made for a day.
     fn globals(
+        &self,
+        session: &Session,
+        dumper: &Dumper,
+        credentials: &Credentials,
+        database: &str,
+        patience: &Patience,
+    ) -> Result<(Globals, Roles), NotDumped> {
+        let asked = || patience.over();
+        let for_all_roles = session.run(&asked, server::settings_of_all_roles)?;
+        let mut before = session.run(&asked, Roles::read)?;
+        for _ in 0..TRIES {
+            let globals = self.globals_now(dumper, credentials, database, patience, &for_all_roles)?;
+            let after = session.run(&asked, Roles::read)?;
+            if after == before {
+                return Ok((globals, after));
+            }
+            before = after;
+        }
+        Err(NotDumped::Again("the roles of the server change all the time".to_owned()))
+    }
+
+    fn globals_now(
         &self,
         dumper: &Dumper,
         credentials: &Credentials,
         database: &str,
-        into: &Unfinished<'_>,
         patience: &Patience,
         for_all_roles: &str,
-    ) -> Result<Vec<FileEntry>, String> {
+    ) -> Result<Globals, String> {
         let mut wanted = vec![(ROLES, "--roles-only")];
         if self.databases.has_tablespaces {
             wanted.push((TABLESPACES, "--tablespaces-only"));
@@ -254,29 +280,34 @@ impl Origin<'_> {
             let Called { program, words, environment } =
                 dumper.words(credentials, database, "pg_dumpall", &options)?;
             let spawn = Spawn::new(&program, &words).with(environment);
-            let file = into.create(name).map_err(|error| format!("{name} cannot be made: {error}"))?;
-            let (performed, written) = command::stream(
+            let (performed, read) = command::stream(
                 &spawn,
                 self.section.backup.timeout,
                 || patience.over(),
-                |mut pipe| {
-                    let mut digest = digest::Digest::new(&file);
-                    digest::copy(&mut pipe, &mut digest, || None)
-                        .and_then(|_| {
-                            if name == ROLES { digest.write_all(for_all_roles.as_bytes()) } else { Ok(()) }
-                        })
-                        .and_then(|()| file.sync_all())
-                        .map(|()| digest.finish())
+                |pipe| {
+                    let mut text = Vec::new();
+                    pipe.take(MOST_OF_GLOBALS).read_to_end(&mut text).map(|_| text)
                 },
             )
             .map_err(|error| format!("pg_dumpall cannot be started: {error}"))?;
-            let (_, bytes, sha256) = written.map_err(|error| format!("{name} cannot be written: {error}"))?;
             ended_well("pg_dumpall", &performed)?;
-            files.push(FileEntry { name: name.to_owned(), bytes, sha256, plain_bytes: None });
+            let mut text = read.map_err(|error| format!("pg_dumpall cannot be read: {error}"))?;
+            if name == ROLES {
+                text.extend(for_all_roles.as_bytes());
+            }
+            files.push((name, text));
         }
         Ok(files)
     }
 }
+
+/// The name of each file, and what is in it.
+type Globals = Vec<(&'static str, Vec<u8>)>;
+
+/// Roles that change while they are dumped are dumped again, so often.
+const TRIES: u32 = 5;
+/// A million of them take less.
+const MOST_OF_GLOBALS: u64 = 1 << 30;
 
 /// A program, its command line, and what stands in its environment.
 struct Called {

@@ -113,55 +113,85 @@ fn target(section: &Section, name: &str, place: String, dry_run: bool) -> Target
 }
 
 /// The server, the databases that are backed up, and those that nobody thought of.
-fn databases_of(section: &Section, server: &Server) -> Result<(Databases, Vec<String>, Vec<String>), String> {
+fn databases_of(
+    section: &Section,
+    server: &Server,
+) -> Result<(Databases, Vec<String>, Vec<Forgotten>), String> {
     let patience = Patience::new(section.backup.timeout);
     let asked = || patience.over();
     let session =
         Session::open(server, &words::application(section), &asked).map_err(|error| error.to_string())?;
     let found: Databases =
         session.run(&asked, server::server_of).map_err(|error: DbError| error.to_string())?;
-    let there: Vec<String> = found.all.iter().map(|(name, _)| name.clone()).collect();
     let backup = &section.backup;
+    let usual = || found.all.iter().map(|(name, _)| name.clone());
     let names = match &backup.databases {
         Which::One => vec![server.database.clone()],
         Which::These(names) => names.clone(),
-        Which::All => there.iter().filter(|name| !backup.except.contains(name)).cloned().collect(),
+        Which::All => usual().filter(|name| !backup.except.contains(name)).collect(),
     };
-    let without =
-        there.into_iter().filter(|name| !names.contains(name) && !backup.except.contains(name)).collect();
+    let is_left = |name: &String| !names.contains(name) && !backup.except.contains(name);
+    let templates = found.templates.iter().map(|(name, _)| Forgotten::Template(name.clone()));
+    let closed = found.closed.iter().cloned().map(Forgotten::Closed);
+    let without = usual().map(Forgotten::Usual).chain(templates).chain(closed);
+    let without = without.filter(|forgotten| is_left(forgotten.name())).collect();
     Ok((found, names, without))
 }
 
+/// A database of a server that a section leaves out.
+enum Forgotten {
+    Usual(String),
+    /// A pattern for others: `databases = "all"` does not mean it.
+    Template(String),
+    /// One that lets nobody in.
+    Closed(String),
+}
+
+impl Forgotten {
+    fn name(&self) -> &String {
+        match self {
+            Self::Usual(name) | Self::Template(name) | Self::Closed(name) => name,
+        }
+    }
+
+    /// Whether a section means it.
+    fn is_meant_by(&self, section: &Section, its: &Server) -> bool {
+        match &section.backup.databases {
+            Which::One => its.database == *self.name(),
+            Which::These(names) => names.contains(self.name()),
+            Which::All => matches!(self, Self::Usual(_)) || section.backup.except.contains(self.name()),
+        }
+    }
+
+    fn in_words(&self) -> String {
+        let (why, what) = match self {
+            Self::Usual(_) => ("", "add databases = \"all\", or a section for it"),
+            Self::Template(_) => (", for it is a template", "name it in databases, or in a section for it"),
+            Self::Closed(_) => (", for it lets nobody in", "let connections in"),
+        };
+        let name = printable(self.name().as_bytes());
+        format!("the database {name} of this server has no backup{why}: {what}, or leave it out with except")
+    }
+}
+
 /// Tells of databases of the server that no section backs up. One in which nothing is needs no backup.
-fn note_forgotten(run: &Run, section: &Section, server: &Server, without: &[String], done: &mut Target) {
+fn note_forgotten(run: &Run, section: &Section, server: &Server, without: &[Forgotten], done: &mut Target) {
     let all = Section::all(run).unwrap_or_default();
-    let is_anybodys = |name: &String| {
+    let is_anybodys = |forgotten: &&Forgotten| {
         all.iter().any(|other| {
             let Ok(Address::Postgres(its)) = other.database.address() else { return false };
             let same = (&its.host, its.port) == (&server.host, server.port);
-            same && match &other.backup.databases {
-                Which::One => its.database == *name,
-                Which::These(names) => names.contains(name),
-                Which::All => true,
-            }
+            same && forgotten.is_meant_by(other, &its)
         })
     };
     let patience = Patience::new(section.backup.lock_wait);
-    let is_empty = |name: &&String| {
-        let session =
-            Session::open(&server.with_database(name), &words::application(section), &|| patience.over());
+    let is_empty = |forgotten: &&Forgotten| {
+        let database = server.with_database(forgotten.name());
+        let session = Session::open(&database, &words::application(section), &|| patience.over());
         session.and_then(|session| session.run(&|| patience.over(), server::is_empty)).unwrap_or(false)
     };
-    let forgotten: Vec<&String> =
-        without.iter().filter(|name| !is_anybodys(name)).filter(|name| !is_empty(name)).collect();
-    for name in forgotten {
-        done.note(
-            Status::Warning,
-            format!(
-                "the database {} of this server has no backup: add databases = \"all\", or a section for it, or leave it out with except",
-                printable(name.as_bytes())
-            ),
-        );
+    for forgotten in without.iter().filter(|one| !is_anybodys(one)).filter(|one| !is_empty(one)) {
+        done.note(Status::Warning, forgotten.in_words());
     }
 }
 

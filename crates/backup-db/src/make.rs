@@ -5,9 +5,9 @@ use crate::{
     dump::{Dumped, NotDumped, Origin},
     file, keep,
     proof::{self, Prover},
-    store::{Patience, Steps},
+    store::{Keeper, Patience, Steps},
 };
-use maint_core::{text::shown_path, units::Span};
+use maint_core::{text::shown_path, time::Timestamp, units::Span};
 use maint_db::{
     address::Server,
     backup::{Manifest, SCHEMA, encoded},
@@ -16,7 +16,10 @@ use maint_db::{
     sqlite::Source,
 };
 use maint_run::{clock, report::BackedUp};
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 /// A table that is emptied or locked at the wrong moment is tried again, so often.
 const TRIES: u32 = 5;
@@ -61,12 +64,7 @@ pub(crate) fn make(
         keep::of_database(run, &keeper.shelf(Some(&section.name))?.backups, database).into_iter().next();
     keeper.has_room(estimate(source_bytes, before.as_ref(), matches!(what, What::File(_))))?;
 
-    // Whoever has waited for another run would else have its moment.
-    let mut time = clock::now();
-    let is_taken = |time| keeper.depot().open(&format!("{stem}-{}", clock::compact(time))).is_ok();
-    while is_taken(time) {
-        time = time.plus(Span::from_seconds(1));
-    }
+    let time = a_free_moment(keeper, &stem);
     let id = format!("{stem}-{}", clock::compact(time));
     let mut tries = 0;
     let (into, Dumped { kind, contents, files, remarks }) = loop {
@@ -117,6 +115,24 @@ pub(crate) fn make(
     keeper.finish(into, &manifest)?;
     told.found.insert(0, proof::in_tables(&manifest));
     Ok(manifest)
+}
+
+/// A moment in which no other backup was begun: a second is soon over. Where the clock stands still, the next that is
+/// free.
+fn a_free_moment(keeper: &Keeper, stem: &str) -> Timestamp {
+    const SOON: Duration = Duration::from_secs(2);
+    const STEP: Duration = Duration::from_millis(50);
+    let is_taken = |time| keeper.depot().open(&format!("{stem}-{}", clock::compact(time))).is_ok();
+    let begun = Instant::now();
+    let mut time = clock::now();
+    while is_taken(time) && begun.elapsed() < SOON {
+        std::thread::sleep(STEP);
+        time = clock::now();
+    }
+    while is_taken(time) {
+        time = time.plus(Span::from_seconds(1));
+    }
+    time
 }
 
 /// About what a backup will take: as the last one did, as much more as the database has grown, and a tenth.

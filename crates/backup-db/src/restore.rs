@@ -2,7 +2,7 @@
 
 use crate::{
     args::{BackupArgs, Section},
-    dump::ROLES,
+    dump::{ROLES, TABLESPACES},
     place,
     restoring::{NAME, NotRestored, Restoring, in_short, jobs},
     scratch::Scratch,
@@ -191,7 +191,12 @@ impl IntoServer<'_> {
                 remarks.extend(old.settle_over(&goal.session, &fresh, &|| None).map_err(critical)?);
             }
             remarks.extend(goal.remarks.iter().cloned());
-            let warning = goal.swap_in(&fresh)?;
+            if self.manifest.files.iter().any(|file| file.name == TABLESPACES) {
+                remarks.push(
+                    "its server had tablespaces: all that lay in one is in the default one now".to_owned(),
+                );
+            }
+            let warning = goal.swap_in(&fresh, self.args.replace)?;
             Ok(Told { remarks, warning })
         });
         if done.is_err()
@@ -281,6 +286,11 @@ impl IntoServer<'_> {
                     "the database {database} is not empty: name another one, or add --replace"
                 )));
             }
+            if !properties.settings.is_empty() && !self.args.replace && !self.args.no_owner {
+                return Err(refused(format!(
+                    "the database {database} has settings of its own: add --no-owner to keep them, or --replace"
+                )));
+            }
             keeps = self.args.no_owner.then_some(properties);
         }
         Ok(Goal { server, session, tools, exists, keeps, remarks })
@@ -288,8 +298,17 @@ impl IntoServer<'_> {
 }
 
 impl Goal<'_> {
-    /// Gives the new database the name it was meant to have, and lets the old one go.
-    fn swap_in(&self, fresh: &str) -> Result<Option<String>, (Status, String)> {
+    /// What cannot be looked at is not empty.
+    fn is_still_empty(&self, name: &str) -> bool {
+        let asked = || None;
+        Session::open(&self.server.with_database(name), NAME, &asked)
+            .and_then(|session| session.run(&asked, server::is_empty))
+            .unwrap_or(false)
+    }
+
+    /// Gives the new database the name it was meant to have, and lets the old one go. What was put into an empty one
+    /// meanwhile is as dear as what was there before.
+    fn swap_in(&self, fresh: &str, replaces: bool) -> Result<Option<String>, (Status, String)> {
         let (session, database) = (&self.session, self.server.database.as_str());
         // It is a matter of moments now, and half done would be worse than late.
         let wait = || None;
@@ -307,6 +326,14 @@ impl Goal<'_> {
                 why => critical(why),
             },
         )?;
+        if !replaces && !self.is_still_empty(&aside) {
+            server::rename(session, &[(database, fresh), (&aside, database)], &wait).map_err(|error| {
+                critical(format!("{error}: what was in {database} is in {aside} now, look at both"))
+            })?;
+            return Err(refused(format!(
+                "somebody has put something into {database} meanwhile: name another one, or add --replace"
+            )));
+        }
         match server::drop_database(session, &aside, &wait) {
             Ok(()) => Ok(None),
             Err(error) => Ok(Some(format!("it is restored; the old database stays as {aside}: {error}"))),

@@ -116,11 +116,14 @@ impl Restoring<'_> {
         let asked = || self.patience.over();
         let untried = |error: DbError| NotRestored::Untried(error.to_string());
         let failed = |error: DbError| NotRestored::Failed(error.to_string());
+        let session = Session::open(server, NAME, &asked).map_err(untried)?;
         if !was.has("schema public") {
             // Every new database has one, and no dump says that this one had not.
-            let session = Session::open(server, NAME, &asked).map_err(untried)?;
             session.execute(&asked, "DROP SCHEMA IF EXISTS public").map_err(untried)?;
         }
+        let properties = &self.origin.properties;
+        let unset = properties.set_up(&session, &server.database, self.with_roles, &asked).map_err(failed)?;
+        drop(session);
         let credentials =
             Credentials::new(server, NAME).map_err(|error| NotRestored::Untried(error.to_string()))?;
         let program = self.tools.program("pg_restore").map_err(NotRestored::Untried)?;
@@ -146,7 +149,7 @@ impl Restoring<'_> {
         steps.done("restore");
 
         let session = Session::open(server, NAME, &asked).map_err(untried)?;
-        self.origin.properties.settle(&session, &server.database, self.with_roles, &asked).map_err(failed)?;
+        properties.settle(&session, &server.database, self.with_roles, &asked).map_err(failed)?;
         let counted = self.manifest.contents.clone();
         let picture = session.run(&asked, move |client| {
             // What the database has been set to must not change how it is compared; a new session starts afresh.
@@ -168,7 +171,10 @@ impl Restoring<'_> {
             (false, _) => (was.without_roles(), is.without_roles()),
         };
         let mut found = self.manifest.contents.differences(&contents);
-        let differences = was.differences(&is);
+        let differences = was.without_settings(&unset).differences(&is);
+        found.remarks.extend(unset.iter().map(|setting| {
+            format!("{} may not set {setting} of the database: it is as usual there", server.user)
+        }));
         if version / 10_000 == self.origin.version_number / 10_000 {
             found.faults.extend(differences);
         } else if !differences.is_empty() {

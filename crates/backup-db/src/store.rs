@@ -129,6 +129,10 @@ impl Keeper {
                 NoStore { status: Status::Critical, why: maint_run::report::chain(&error) }
             }
         })?;
+        if root.top().is_anybodys().unwrap_or(false) {
+            let why = "anybody may rename and remove what lies there: take that right away (chmod o-w)";
+            return Err(refused(format!("{}: {why}", shown_path(dir))));
+        }
         let lock = run.lock(&root, wait).map_err(|error| match error {
             maint_core::fs::LockError::Failed(error) => {
                 NoStore { status: Status::Critical, why: maint_run::report::chain(&error) }

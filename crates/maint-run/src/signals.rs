@@ -22,9 +22,12 @@ fn awaited() -> SigSet {
     [Signal::SIGINT, Signal::SIGTERM, GIVE_WAY].into_iter().collect()
 }
 
-/// Holds the signals back; to be called before any thread starts, so that all inherit it.
+/// Holds the signals back; to be called before any thread starts, so that all inherit it. A limit on the size of files
+/// is an error of the write that meets it, and no end without a report.
 pub(crate) fn hold() {
-    if let Err(errno) = awaited().thread_block() {
+    let mut held = awaited();
+    held.add(Signal::SIGXFSZ);
+    if let Err(errno) = held.thread_block() {
         log::debug!("signals cannot be held back: {errno}");
     }
 }

@@ -91,6 +91,12 @@ impl Folder {
         &self.path
     }
 
+    /// Whether anybody may take away and replace what lies in it.
+    pub fn is_anybodys(&self) -> io::Result<bool> {
+        let mode = Mode::from_bits_truncate(nix::sys::stat::fstat(&self.handle)?.st_mode);
+        Ok(mode.contains(Mode::S_IWOTH) && !mode.contains(Mode::S_ISVTX))
+    }
+
     /// The handle, for calls of this module's siblings.
     pub(super) fn handle(&self) -> BorrowedFd<'_> {
         self.handle.as_fd()

@@ -4,7 +4,7 @@
 //! Expressions are not compared as text: what PostgreSQL prints of one is not what it prints of the same after
 //! a restore. That there is one is.
 
-use super::database::Properties;
+use super::database::{Properties, Setting};
 use postgres::Client;
 use std::collections::BTreeSet;
 
@@ -124,6 +124,21 @@ const ROLES: [&str; 3] = [
      FROM pg_auth_members a JOIN pg_roles m ON m.oid = a.member JOIN pg_roles r ON r.oid = a.roleid",
 ];
 
+/// The roles of a server, line by line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roles(BTreeSet<String>);
+
+impl Roles {
+    /// As they are now.
+    pub fn read(client: &mut Client) -> Result<Self, postgres::Error> {
+        let mut lines = BTreeSet::new();
+        for query in ROLES {
+            lines.extend(client.query(query, &[])?.iter().map(|row| one_line(row.get(0))));
+        }
+        Ok(Self(lines))
+    }
+}
+
 impl Facts {
     /// Those of the database that a client is connected to, and of the roles beside it.
     pub fn read(client: &mut Client, properties: &Properties) -> Result<Self, postgres::Error> {
@@ -133,11 +148,7 @@ impl Facts {
                 lines.insert(one_line(row.get(0)));
             }
         }
-        for query in ROLES {
-            for row in client.query(query, &[])? {
-                lines.insert(one_line(row.get(0)));
-            }
-        }
+        lines.extend(Roles::read(client)?.0);
         Ok(Self(lines))
     }
 
@@ -176,6 +187,21 @@ impl Facts {
     pub fn without_role(&self, name: &str) -> Self {
         let its = format!("role {} ", one_line(name));
         Self(self.0.iter().filter(|line| !line.starts_with(&its)).cloned().collect())
+    }
+
+    /// Without what these settings are set to.
+    #[must_use]
+    pub fn without_settings(&self, settings: &[Setting]) -> Self {
+        let theirs: Vec<String> = settings.iter().map(|setting| one_line(&setting.line())).collect();
+        let is_about = |line: &&String| theirs.iter().any(|begin| line.starts_with(begin.as_str()));
+        Self(self.0.iter().filter(|line| !is_about(line)).cloned().collect())
+    }
+
+    /// The same database with the roles as they are now.
+    #[must_use]
+    pub fn with_roles_of(self, roles: &Roles) -> Self {
+        let others = self.0.into_iter().filter(|line| !line.starts_with("role "));
+        Self(others.chain(roles.0.iter().cloned()).collect())
     }
 
     /// Where another one differs from this. Notes are for people.

@@ -24,6 +24,10 @@ pub struct Databases {
     pub preloaded: String,
     /// Those that can be connected to, with their sizes in bytes where the role may ask.
     pub all: Vec<(String, u64)>,
+    /// Templates that somebody made and that can be connected to, in the same way.
+    pub templates: Vec<(String, u64)>,
+    /// Those that let nobody in.
+    pub closed: Vec<String>,
 }
 
 /// What makes a database what it is beside what is in it.
@@ -68,12 +72,22 @@ pub fn server_of(client: &mut Client) -> Result<Databases, postgres::Error> {
         &[],
     )?;
     let number: i32 = row.get(1);
-    let all = client.query(
-        "SELECT datname::text, CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) ELSE 0 END
-         FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname",
+    let databases = client.query(
+        "SELECT datname::text, CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) ELSE 0 END,
+                datistemplate, datallowconn
+         FROM pg_database WHERE datname NOT IN ('template0', 'template1') ORDER BY datname",
         &[],
     )?;
-    let size = |bytes: i64| u64::try_from(bytes).unwrap_or_default();
+    let (mut all, mut templates, mut closed) = (Vec::new(), Vec::new(), Vec::new());
+    for row in databases {
+        let bytes: i64 = row.get(1);
+        let named = (row.get(0), u64::try_from(bytes).unwrap_or_default());
+        match (row.get(2), row.get(3)) {
+            (_, false) => closed.push(named.0),
+            (true, true) => templates.push(named),
+            (false, true) => all.push(named),
+        }
+    }
     Ok(Databases {
         version: row.get(0),
         version_number: u32::try_from(number).unwrap_or_default(),
@@ -81,14 +95,17 @@ pub fn server_of(client: &mut Client) -> Result<Databases, postgres::Error> {
         bootstrap: row.get(3),
         has_tablespaces: row.get(4),
         preloaded: row.get(5),
-        all: all.iter().map(|row| (row.get(0), size(row.get(1)))).collect(),
+        all,
+        templates,
+        closed,
     })
 }
 
 impl Databases {
     /// Bytes of one of them.
     pub fn size_of(&self, name: &str) -> Result<u64, String> {
-        let known = self.all.iter().find(|(known, _)| known == name).map(|(_, bytes)| *bytes);
+        let mut there = self.all.iter().chain(&self.templates);
+        let known = there.find(|(known, _)| known == name).map(|(_, bytes)| *bytes);
         known.ok_or_else(|| {
             format!("the server has no database {} that can be connected to", printable(name.as_bytes()))
         })
@@ -171,10 +188,8 @@ impl Properties {
             format!("comment on the database: {}", comment.as_deref().unwrap_or("-")),
         ];
         for (role, name, value) in settings {
-            lines.push(match role {
-                Some(role) => format!("grant: setting of {role} in the database: {name} = {value}"),
-                None => format!("setting of the database: {name} = {value}"),
-            });
+            let setting = Setting { role: role.clone(), name: name.clone() };
+            lines.push(setting.line() + value);
         }
         for (role, what, passes_on) in grants.iter().flatten() {
             lines.push(format!(
@@ -215,26 +230,28 @@ impl Properties {
         )
     }
 
-    /// What is set once it is filled; with `roles` what is about them too.
+    /// What it is set to, and how it is set to that; with `roles` what is set for them there too.
+    fn set(&self, name: &str, roles: bool) -> Vec<(Setting, String)> {
+        let database = quote::name(name);
+        let kept = self.settings.iter().filter(|(role, ..)| roles || role.is_none());
+        let set = kept.map(|(role, setting, value)| {
+            let of = match role {
+                Some(role) => format!("ROLE {} IN DATABASE {database}", quote::name(role)),
+                None => format!("DATABASE {database}"),
+            };
+            let sql =
+                format!("ALTER {of} SET {} TO {}", setting_name(setting), setting_value(setting, value));
+            (Setting { role: role.clone(), name: setting.clone() }, sql)
+        });
+        set.collect()
+    }
+
+    /// What is done once it is filled; with `roles` what is about them too.
     fn settling(&self, name: &str, roles: bool) -> Vec<String> {
         let database = quote::name(name);
         let mut all = Vec::new();
         if let Some(comment) = &self.comment {
             all.push(format!("COMMENT ON DATABASE {database} IS {}", quote::text(comment)));
-        }
-        for (role, setting, value) in &self.settings {
-            let value = setting_value(setting, value);
-            let setting = setting_name(setting);
-            match role {
-                Some(role) if roles => {
-                    all.push(format!(
-                        "ALTER ROLE {} IN DATABASE {database} SET {setting} TO {value}",
-                        quote::name(role)
-                    ));
-                }
-                Some(_) => {}
-                None => all.push(format!("ALTER DATABASE {database} SET {setting} TO {value}")),
-            }
         }
         if self.connections != -1 {
             all.push(format!("ALTER DATABASE {database} CONNECTION LIMIT {}", self.connections));
@@ -254,6 +271,37 @@ impl Properties {
         }
         all
     }
+}
+
+/// Something that a database is set to, for all or for one role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    role: Option<String>,
+    name: String,
+}
+
+impl Setting {
+    /// How a line about it begins.
+    pub(super) fn line(&self) -> String {
+        match &self.role {
+            Some(role) => format!("grant: setting of {role} in the database: {} = ", self.name),
+            None => format!("setting of the database: {} = ", self.name),
+        }
+    }
+}
+
+impl std::fmt::Display for Setting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.role {
+            Some(role) => write!(f, "{} of {role}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+/// Whether the server refused something for want of a right.
+fn is_beyond_its_rights(why: &str) -> bool {
+    why.contains("permission denied") || why.contains("must be")
 }
 
 /// What sets something for all roles.
@@ -317,11 +365,10 @@ impl Properties {
             format!("COMMENT ON DATABASE {database} IS NULL"),
         ];
         let mut refused = Vec::new();
-        for sql in bare.into_iter().chain(self.settling(name, true)) {
+        let settings = self.set(name, true).into_iter().map(|(_, sql)| sql);
+        for sql in bare.into_iter().chain(settings).chain(self.settling(name, true)) {
             match session.execute(give_up, sql.clone()) {
-                Err(DbError::Refused(why))
-                    if why.contains("permission denied") || why.contains("must be") =>
-                {
+                Err(DbError::Refused(why)) if is_beyond_its_rights(&why) => {
                     refused.push(format!("not done, {why}: {sql}"));
                 }
                 done => done?,
@@ -330,7 +377,26 @@ impl Properties {
         Ok(refused)
     }
 
-    /// Gives a filled database what the original has: owner, settings, rights; without `roles` only what is
+    /// Sets a new database to what the original is set to, before it is filled: what is in it may need that. Answers
+    /// what the role may not set.
+    pub fn set_up(
+        &self,
+        session: &Session,
+        name: &str,
+        roles: bool,
+        give_up: GiveUp<'_>,
+    ) -> Result<Vec<Setting>, DbError> {
+        let mut refused = Vec::new();
+        for (setting, sql) in self.set(name, roles) {
+            match session.execute(give_up, sql) {
+                Err(DbError::Refused(why)) if is_beyond_its_rights(&why) => refused.push(setting),
+                done => done?,
+            }
+        }
+        Ok(refused)
+    }
+
+    /// Gives a filled database what the original has: owner, comment, rights; without `roles` only what is
     /// about none.
     pub fn settle(
         &self,
@@ -388,23 +454,48 @@ pub fn leftovers(client: &mut Client) -> Result<Vec<String>, postgres::Error> {
     Ok(client.query(query, &[])?.iter().map(|row| row.get(0)).collect())
 }
 
-/// Whether there is nothing in a database that a person made.
+/// What a person makes in a database is in one of these, under a number that the server itself gives nothing.
+const MADE: [&str; 23] = [
+    "pg_namespace",
+    "pg_class",
+    "pg_proc",
+    "pg_type",
+    "pg_operator",
+    "pg_opclass",
+    "pg_opfamily",
+    "pg_cast",
+    "pg_collation",
+    "pg_conversion",
+    "pg_ts_config",
+    "pg_ts_dict",
+    "pg_ts_parser",
+    "pg_ts_template",
+    "pg_language",
+    "pg_transform",
+    "pg_am",
+    "pg_extension",
+    "pg_foreign_data_wrapper",
+    "pg_event_trigger",
+    "pg_publication",
+    "pg_default_acl",
+    "pg_largeobject_metadata",
+];
+
+/// Whether there is nothing in a database that a person made. What is gone with its session is nobody's.
 pub fn is_empty(client: &mut Client) -> Result<bool, postgres::Error> {
-    let row = client.query_one(
-        "SELECT NOT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                            WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')
-            AND NOT EXISTS (SELECT 1 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-                            WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')
-            AND NOT EXISTS (SELECT 1 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid >= 16384 AND n.nspname !~ '^pg_')
-            AND NOT EXISTS (SELECT 1 FROM pg_namespace n WHERE n.oid >= 16384 AND n.nspname !~ '^pg_')
-            AND NOT EXISTS (SELECT 1 FROM pg_foreign_data_wrapper WHERE oid >= 16384)
-            AND NOT EXISTS (SELECT 1 FROM pg_publication) AND NOT EXISTS (SELECT 1 FROM pg_event_trigger)
-            AND NOT EXISTS (SELECT 1 FROM pg_default_acl) AND NOT EXISTS (SELECT 1 FROM pg_cast WHERE oid >= 16384)
-            AND NOT EXISTS (SELECT 1 FROM pg_largeobject_metadata)
-            AND NOT EXISTS (SELECT 1 FROM pg_extension WHERE extname <> 'plpgsql')",
-        &[],
-    )?;
-    Ok(row.get(0))
+    let is_passing = |catalog: &str| match catalog {
+        "pg_namespace" => "nspname ~ '^pg_(toast_)?temp_'",
+        "pg_class" => "relpersistence = 't' OR relnamespace = 'pg_toast'::regnamespace",
+        "pg_type" => "typnamespace IN (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_(toast|temp_)')",
+        _ => "false",
+    };
+    let made: Vec<String> = MADE
+        .iter()
+        .map(|catalog| {
+            format!("EXISTS (SELECT 1 FROM {catalog} WHERE oid >= 16384 AND NOT ({}))", is_passing(catalog))
+        })
+        .collect();
+    Ok(client.query_one(&format!("SELECT NOT ({})", made.join(" OR ")), &[])?.get(0))
 }
 
 /// How many others are connected to a database.
