@@ -93,7 +93,7 @@ impl Settings {
             Url::Postgres(pairs) => {
                 let mut settings = Self::default();
                 for (word, value) in pairs {
-                    settings.set(&word, value)?;
+                    settings.set(&word, value).map_err(|why| without_secrets(url, why))?;
                 }
                 Ok(settings)
             }
@@ -257,6 +257,16 @@ impl Address {
     }
 }
 
+/// What is said of an unknown parameter of a URL: what follows a `?` may be the rest of a password.
+fn without_secrets(url: &str, why: String) -> String {
+    match url.split_once('?') {
+        Some((_, query)) if query.contains('@') => {
+            "has an unknown parameter: in a user or a password ? is written %3F, and @ %40".to_owned()
+        }
+        _ => why,
+    }
+}
+
 /// Whether nobody else can listen on the way to a host.
 fn is_here(host: &str) -> bool {
     host.starts_with('/')
@@ -340,6 +350,7 @@ mod tests {
     #[test]
     fn unknown_words_are_named() {
         assert!(server("postgres://u@h/d?sslmod=x").unwrap_err().contains("unknown parameter `sslmod`"));
+        assert!(!server("postgres://u:hun?ter2=x@h/d").unwrap_err().contains("ter2"));
         assert!(server("postgres://u@h:70000/d").unwrap_err().contains("65535"));
     }
 }

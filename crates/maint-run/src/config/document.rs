@@ -385,7 +385,9 @@ impl SourceFile {
     /// `file:line:column: what`, and the line with a mark below it.
     fn fault(&self, span: Range<usize>, what: &str) -> String {
         let (line, column) = self.line_and_column(span.start);
-        let shown = self.text.lines().nth(line - 1).unwrap_or_default();
+        let mut lines = self.text.lines();
+        let before = lines.by_ref().take(line - 1).collect::<Vec<_>>().join("\n");
+        let shown = lines.next().unwrap_or_default();
         let room = shown.chars().count().saturating_sub(column - 1).max(1);
         let marks = self.text.get(span).map_or(1, |text| text.chars().count()).clamp(1, room);
         let mut text = format!("{}:{line}:{column}: {what}", shown_path(&self.path));
@@ -394,7 +396,7 @@ impl SourceFile {
         let _ = write!(
             text,
             "\n  {line} | {}\n  {gutter} | {}{}",
-            without_secrets(shown).replace(|c: char| c.is_control(), " "),
+            without_secrets(&before, shown).replace(|c: char| c.is_control(), " "),
             " ".repeat(column - 1),
             "^".repeat(marks)
         );
@@ -402,35 +404,51 @@ impl SourceFile {
     }
 }
 
-/// A line of a configuration as it may be shown, as long as it was: passwords in URLs are covered, and so are
-/// values of keys that are called so.
-fn without_secrets(line: &str) -> String {
-    let covered = |text: &str| "*".repeat(text.chars().count());
-    let (key, value) = line.split_once('=').unwrap_or((line, ""));
-    let word = key.trim().to_ascii_lowercase();
-    if ["password", "passwd", "secret", "token"].iter().any(|secret| word.ends_with(secret)) {
-        return format!("{key}={}", covered(value));
+/// How the last word of a key ends whose value is shown to nobody: the address of a server may hold its password.
+const SECRET: [&str; 8] = ["url", "uri", "dsn", "password", "passwd", "passphrase", "secret", "token"];
+
+/// A line of a configuration as it may be shown, as long as it was. Where a secret ends is not known of a line that
+/// is wrong, so all goes that may be a part of one.
+fn without_secrets(before: &str, line: &str) -> String {
+    let from = if is_in_secret(before) { Some(0) } else { secret_value(line) };
+    let hidden = from.map_or_else(|| credentials(line), |from| from..line.len());
+    let cover = |c: char| if c.is_whitespace() { ' ' } else { '*' };
+    let covered: String = line[hidden.clone()].chars().map(cover).collect();
+    [&line[..hidden.start], &covered, &line[hidden.end..]].concat()
+}
+
+/// Where the value of a secret key begins, be it the first of its line or one in braces.
+fn secret_value(line: &str) -> Option<usize> {
+    let is_secret = |key: &str| {
+        let key = key.trim_end().trim_end_matches(['"', '\'']).to_ascii_lowercase();
+        SECRET.iter().any(|secret| key.ends_with(secret))
+    };
+    let start = line.len() - line.trim_start().trim_start_matches(['"', '\'']).len();
+    let ends = |c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c);
+    let first = line[start..].find(ends).map_or(line.len(), |end| start + end);
+    if is_secret(&line[..first]) {
+        // The sign may be what is wrong.
+        let sign = line[first..].find(|c: char| !c.is_whitespace() && !"\"'".contains(c));
+        let sign = sign.map(|sign| first + sign).filter(|sign| line[*sign..].starts_with('='));
+        return Some(sign.map_or(first, |sign| sign + 1));
     }
-    // What a password may hold is not known: of a URL all goes that may be a part of one.
-    let mut shown = String::new();
-    let mut rest = line;
-    while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at + 3);
-        shown += before;
-        let end = after.find(['"', '\'', ' ']).unwrap_or(after.len());
-        let (url, beyond) = after.split_at(end);
-        let (url, query) = url.split_at(url.find('?').unwrap_or(url.len()));
-        let (who, place) = url.rsplit_once('@').map_or(("", url), |(who, _)| (who, &url[who.len()..]));
-        let (user, password) = who.split_at(who.find(':').map_or(who.len(), |colon| colon + 1));
-        shown += &[user, &covered(password), place].concat();
-        if query.contains("password") || place.contains(':') && query.contains('@') {
-            shown += &covered(query);
-        } else {
-            shown += query;
-        }
-        rest = beyond;
-    }
-    shown + rest
+    let mut signs = line.match_indices('=').filter(|(at, _)| is_secret(&line[..*at]));
+    signs.next().map(|(at, _)| at + 1)
+}
+
+/// Whether a line stands in a text of several lines that is the value of a secret key.
+fn is_in_secret(before: &str) -> bool {
+    let opening = before.rfind("\"\"\"").max(before.rfind("'''"));
+    let key = opening.map(|at| before[..at].rsplit('\n').next().unwrap_or_default());
+    key.is_some_and(|key| secret_value(key).is_some())
+}
+
+/// What may be the password of a URL that stands under any other key.
+fn credentials(line: &str) -> Range<usize> {
+    let host = line.rfind('@').unwrap_or(0);
+    let authority = line.find("://").map_or(0, |at| at + 3);
+    let colon = line.get(authority..host).and_then(|who| who.find(':'));
+    colon.map_or(0..0, |colon| authority + colon + 1..host)
 }
 
 /// `conf.d/*.toml` beside the file, in name order.
@@ -464,19 +482,23 @@ mod tests {
     #[test]
     fn no_secret_is_shown() {
         for (line, shown) in [
-            ("url = \"postgres://u:p@ss@h/d\" # x", "url = \"postgres://u:****@h/d\" # x"),
-            ("password = \"hunter2\"", "password =**********"),
+            ("url = \"postgres://u:p@h/d\" # x", "url = ******************** * *"),
+            ("url=\"postgres:/u:hunter2@h/d\"", "url=*************************"),
+            ("url = 'postgres://u:hun?ter2@h/d'", "url = ***************************"),
+            ("  \"url\" 'u:p'", "  \"url* *****"),
+            ("url: 'u:p?a=b'", "url* *********"),
+            ("database.x = { port = 1, url = 'u:p' }", "database.x = { port = 1, url = ***** *"),
+            ("password = \"hunter2\"", "password = *********"),
             ("password-file = \"/etc/x\"", "password-file = \"/etc/x\""),
-            ("url = 'postgres://u@h/d'", "url = 'postgres://u@h/d'"),
-            ("url = 'postgres://u:hun/ter2@h/d'", "url = 'postgres://u:********@h/d'"),
-            (
-                "url = 'postgres://u@h:x/d?password=hunter2&a=b'",
-                "url = 'postgres://u@h:x/d*********************'",
-            ),
-            ("url = 'postgres://u@/d?host=/run/x&port=1'", "url = 'postgres://u@/d?host=/run/x&port=1'"),
+            ("command = ['x', 'http://u:hun?ter2@h/d']", "command = ['x', 'http://u:********@h/d']"),
+            ("command = ['x', 'http://h/?token=abc']", "command = ['x', 'http://h/?token=*****"),
+            ("host = 'u:hunter2@h'", "host = 'u:*******@h'"),
         ] {
-            assert_eq!(without_secrets(line), shown);
+            assert_eq!(without_secrets("", line), shown);
         }
+        let inside = without_secrets("[database.x]\nurl = \"\"\"", "postgres:/u:hunter2@h/d");
+        assert_eq!(inside, "*".repeat(23));
+        assert_eq!(without_secrets("url = '''\nx\n'''", "port = 1"), "port = 1");
     }
 
     #[test]

@@ -49,7 +49,9 @@ fn expand(text: &str, get: impl Fn(&str) -> Option<String>) -> Result<String, St
             None => (&inside[..end], None),
         };
         if !is_name(name) {
-            return Err(format!("\"${{{name}}}\" names no variable: write ${{NAME}} or ${{NAME:-default}}"));
+            return Err(
+                "what stands in \"${…}\" names no variable: write ${NAME} or ${NAME:-default}".to_owned()
+            );
         }
         // Unlike in a shell, a variable that is set to nothing does not fall back to the default: who
         // wrote `DAYS=` meant something, and it is not for a cleaner to guess what.
@@ -81,6 +83,8 @@ fn assignment(line: &str) -> Result<Option<(String, String)>, String> {
     let line = line.strip_prefix("export ").map_or(line, str::trim_start);
     let (name, value) = line.split_once('=').ok_or("is no assignment: write NAME=value")?;
     if !is_name(name) {
+        // What is no name with spaces around it may be a part of a secret.
+        let name = if is_name(name.trim()) { name } else { "…" };
         return Err(format!(
             "\"{name}\" is no name of a variable: write NAME=value without spaces around the sign"
         ));
@@ -92,7 +96,7 @@ fn assignment(line: &str) -> Result<Option<(String, String)>, String> {
                 value[1..].split_once(quote).ok_or_else(|| format!("the {quote} is not closed"))?;
             let after = after.trim();
             if !(after.is_empty() || after.starts_with('#')) {
-                return Err(format!("\"{after}\" follows the closing {quote}"));
+                return Err(format!("something follows the closing {quote}"));
             }
             inside
         }
