@@ -204,13 +204,36 @@ impl Facts {
         Self(others.chain(roles.0.iter().cloned()).collect())
     }
 
-    /// Where another one differs from this. Notes are for people.
+    /// Where another one differs from this. Notes are for people. No value of a setting is told.
     pub fn differences(&self, other: &Self) -> Vec<String> {
-        let counts = |line: &&String| !line.starts_with("note: ");
-        let missing = self.0.difference(&other.0).filter(counts).map(|line| format!("not restored: {line}"));
-        let extra = other.0.difference(&self.0).filter(counts).map(|line| format!("not backed up: {line}"));
-        missing.chain(extra).collect()
+        let only_in = |one: &Self, other: &Self| -> Vec<String> {
+            let lines = one.0.difference(&other.0).filter(|line| !line.starts_with("note: "));
+            lines.map(|line| without_value(line).to_owned()).collect()
+        };
+        let (missing, extra) = (only_in(self, other), only_in(other, self));
+        let (changed, missing): (Vec<_>, Vec<_>) = missing.into_iter().partition(|line| extra.contains(line));
+        let extra = extra.iter().filter(|line| !changed.contains(line));
+        let missing = missing.iter().map(|line| format!("not restored: {line}"));
+        let extra = extra.map(|line| format!("not backed up: {line}"));
+        let changed = changed.iter().map(|line| format!("of another value: {line}"));
+        missing.chain(extra).chain(changed).collect()
     }
+}
+
+/// A line as far as it may be told: what something is set to may be a secret.
+fn without_value(line: &str) -> &str {
+    let of_setting = line.starts_with("setting of ") || line.starts_with("grant: setting of ");
+    let end = if of_setting {
+        line.find(" = ")
+    } else if line.starts_with("role ") {
+        let set = line.find(" is set to ");
+        set.map(|set| line[set..].find('=').map_or(set, |sign| set + sign))
+    } else if line.starts_with("function ") {
+        line.find(" {")
+    } else {
+        None
+    };
+    &line[..end.unwrap_or(line.len())]
 }
 
 /// Names may hold anything, and a line ends where it ends.
@@ -241,6 +264,27 @@ mod tests {
         let again = Facts::of_text(&facts.to_text());
         assert_eq!(facts, again);
         assert!(facts.differences(&again).is_empty());
+    }
+
+    #[test]
+    fn no_difference_tells_what_something_is_set_to() {
+        let facts = |value: &str| {
+            Facts(
+                [
+                    format!("setting of the database: app.key = {value}"),
+                    format!("grant: setting of me in the database: app.key = {value}"),
+                    format!("role ALL is set to app.key={value}"),
+                    format!("function f() f sql vu  integer 0cc1 {{app.key={value}}}"),
+                ]
+                .into(),
+            )
+        };
+        let told = facts("hunter2").differences(&facts("hunter3"));
+        assert_eq!(told.len(), 4);
+        assert!(told.iter().all(|line| line.starts_with("of another value: ") && !line.contains("hunter")));
+        let told = facts("hunter2").differences(&Facts::default());
+        assert!(told.iter().all(|line| line.starts_with("not restored: ") && !line.contains("hunter")));
+        assert!(told.contains(&"not restored: setting of the database: app.key".to_owned()));
     }
 
     #[test]

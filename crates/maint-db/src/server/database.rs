@@ -247,29 +247,50 @@ impl Properties {
     }
 
     /// What is done once it is filled; with `roles` what is about them too.
-    fn settling(&self, name: &str, roles: bool) -> Vec<String> {
+    fn settling(&self, name: &str, roles: bool) -> Vec<Step> {
         let database = quote::name(name);
         let mut all = Vec::new();
         if let Some(comment) = &self.comment {
-            all.push(format!("COMMENT ON DATABASE {database} IS {}", quote::text(comment)));
+            let sql = format!("COMMENT ON DATABASE {database} IS {}", quote::text(comment));
+            all.push(Step::new("its comment", sql));
         }
         if self.connections != -1 {
-            all.push(format!("ALTER DATABASE {database} CONNECTION LIMIT {}", self.connections));
+            let sql = format!("ALTER DATABASE {database} CONNECTION LIMIT {}", self.connections);
+            all.push(Step::new("its limit of connections", sql));
         }
-        if !roles {
-            return all;
-        }
-        // Its owner first: grants are then his.
-        all.insert(0, format!("ALTER DATABASE {database} OWNER TO {}", quote::name(&self.owner)));
-        if let Some(grants) = &self.grants {
-            all.push(format!("REVOKE ALL ON DATABASE {database} FROM PUBLIC, {}", quote::name(&self.owner)));
-            for (role, what, passes_on) in grants {
-                let to = role.as_ref().map_or_else(|| "PUBLIC".to_owned(), |role| quote::name(role));
-                let passes_on = if *passes_on && role.is_some() { " WITH GRANT OPTION" } else { "" };
-                all.push(format!("GRANT {what} ON DATABASE {database} TO {to}{passes_on}"));
-            }
+        if roles {
+            // Its owner first: grants are then his.
+            let sql = format!("ALTER DATABASE {database} OWNER TO {}", quote::name(&self.owner));
+            all.insert(0, Step::new(format!("its owner {}", self.owner), sql));
+            all.extend(self.granting(&database));
         }
         all
+    }
+
+    /// What gives the rights, and no others.
+    fn granting(&self, database: &str) -> Vec<Step> {
+        let Some(grants) = &self.grants else { return Vec::new() };
+        let sql = format!("REVOKE ALL ON DATABASE {database} FROM PUBLIC, {}", quote::name(&self.owner));
+        let mut all = vec![Step::new("its usual rights taken away", sql)];
+        all.extend(grants.iter().map(|(role, what, passes_on)| {
+            let to = role.as_ref().map_or_else(|| "PUBLIC".to_owned(), |role| quote::name(role));
+            let passes_on = if *passes_on && role.is_some() { " WITH GRANT OPTION" } else { "" };
+            let sql = format!("GRANT {what} ON DATABASE {database} TO {to}{passes_on}");
+            Step::new(format!("the right {what} of {to}"), sql)
+        }));
+        all
+    }
+}
+
+/// A statement, and what a person is told of it: there may be secrets in the statement.
+struct Step {
+    what: String,
+    sql: String,
+}
+
+impl Step {
+    fn new(what: impl Into<String>, sql: String) -> Self {
+        Self { what: what.into(), sql }
     }
 }
 
@@ -360,16 +381,18 @@ impl Properties {
     ) -> Result<Vec<String>, DbError> {
         let database = quote::name(name);
         let bare = [
-            format!("ALTER DATABASE {database} RESET ALL"),
-            format!("ALTER DATABASE {database} CONNECTION LIMIT -1"),
-            format!("COMMENT ON DATABASE {database} IS NULL"),
+            ("no settings", format!("ALTER DATABASE {database} RESET ALL")),
+            ("no limit of connections", format!("ALTER DATABASE {database} CONNECTION LIMIT -1")),
+            ("no comment", format!("COMMENT ON DATABASE {database} IS NULL")),
         ];
+        let bare = bare.map(|(what, sql)| Step::new(what, sql));
         let mut refused = Vec::new();
-        let settings = self.set(name, true).into_iter().map(|(_, sql)| sql);
-        for sql in bare.into_iter().chain(settings).chain(self.settling(name, true)) {
-            match session.execute(give_up, sql.clone()) {
+        let settings = self.set(name, true).into_iter();
+        let settings = settings.map(|(setting, sql)| Step::new(format!("the setting {setting}"), sql));
+        for Step { what, sql } in bare.into_iter().chain(settings).chain(self.settling(name, true)) {
+            match session.execute(give_up, sql) {
                 Err(DbError::Refused(why)) if is_beyond_its_rights(&why) => {
-                    refused.push(format!("not done, {why}: {sql}"));
+                    refused.push(format!("not given to the new database: {what}: {why}"));
                 }
                 done => done?,
             }
@@ -405,7 +428,7 @@ impl Properties {
         roles: bool,
         give_up: GiveUp<'_>,
     ) -> Result<(), DbError> {
-        self.settling(name, roles).into_iter().try_for_each(|sql| session.execute(give_up, sql))
+        self.settling(name, roles).into_iter().try_for_each(|step| session.execute(give_up, step.sql))
     }
 }
 
