@@ -1,7 +1,12 @@
 //! What `backup-db` tells, and what it must not: no secret, no wrong reason, and no backup that is there left unsaid.
 
-use maint_tests::{Postgres, Scratch, Tool};
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use maint_tests::{AppDb, Picture, Postgres, Scratch, Tool, dumped};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::Path,
+    process::{Command, Stdio},
+};
 
 fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -107,4 +112,105 @@ fn no_log_and_no_report_tells_what_a_setting_is() {
         .run();
     is_silent(&done);
     done.says("not given to the new database: the setting log_statement: ");
+}
+
+/// The commands of a section of the document, with what is to be changed in them.
+fn commands(heading: &str, n: usize, changed: &[(&str, &str)]) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/restore.md");
+    let text = fs::read_to_string(path).unwrap();
+    let section = text.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
+    let block = section.split("```sh\n").nth(n).unwrap().split("```").next().unwrap();
+    let mut all = String::new();
+    for line in block.lines().filter(|line| !line.starts_with("apt-get ")) {
+        let variable = changed.iter().find(|(name, _)| line.starts_with(&format!("{name}=")));
+        all += &variable.map_or_else(|| line.to_owned(), |(name, value)| format!("{name}='{value}'"));
+        all.push('\n');
+    }
+    all
+}
+
+/// Runs a script as a person types it: what fails does not end it. Gives what it printed.
+fn typed(script: &str, server: Option<&Postgres>) -> String {
+    let mut shell = Command::new("bash");
+    shell.args(["-c", &format!("exec 2>&1\n{script}")]).stdin(Stdio::null()).current_dir("/");
+    if let Some(server) = server {
+        shell.env("PGHOST", server.socket()).env("PGPORT", server.port().to_string());
+    }
+    String::from_utf8(shell.output().unwrap().stdout).unwrap()
+}
+
+#[test]
+fn the_document_restores_a_file() {
+    let host = AppDb::new("wal", "keep = { last = 3 }");
+    host.fill(200, 100);
+    let before = dumped(&host.file);
+    Tool::backup(&host.config).exits(0);
+    let backup = host.backups().join(newest(&host.config, "app"));
+    // The application was killed, and what it leaves is of another state.
+    let wal = host.scratch.path().join("app.db-wal");
+    fs::write(&host.file, "gone").unwrap();
+    fs::write(&wal, "poison").unwrap();
+    fs::create_dir(host.scratch.path().join("old")).unwrap();
+    let changed =
+        [("BACKUP", backup.to_str().unwrap()), ("APP", host.file.to_str().unwrap()), ("OWNER", "nobody")];
+    let picture = Picture::of(&backup);
+    let told = typed(&(commands("1.", 1, &changed) + &commands("2.", 1, &changed)), None);
+    assert_eq!(told.matches(": OK").count(), 2, "{told}");
+    assert!(told.contains("\nok\n") && !told.contains("cannot"), "{told}");
+    assert!(!wal.exists());
+    assert_eq!(dumped(&host.file), before);
+    assert_ne!(fs::metadata(&host.file).unwrap().uid(), 0);
+    picture.assert_unchanged();
+    // And where nothing has been.
+    let fresh = host.scratch.folder("new").join("app.db");
+    let changed = [changed[0], ("APP", fresh.to_str().unwrap()), changed[2]];
+    typed(&(commands("1.", 1, &changed) + &commands("2.", 1, &changed)), None);
+    assert_eq!(dumped(&fresh), before);
+}
+
+#[test]
+fn the_document_restores_databases() {
+    let (server, scratch) = (Postgres::start(), Scratch::new());
+    for database in ["camera", "postgres"] {
+        if database != "postgres" {
+            server.create(database);
+        }
+        server.sql(database, "create table the_table as select generate_series(1, 9) as a");
+    }
+    server.sql("camera", "create role cam login; alter database camera owner to cam");
+    let names = ["camera", "postgres"];
+    let config = scratch.config(&names.map(|name| section(&scratch, &server, name, name)).concat());
+    Tool::backup(&config).exits(0);
+    let other = Postgres::start();
+    let restored = |name: &str, first: &str| {
+        let backup = scratch.path().join("backups").join(newest(&config, name));
+        let picture = Picture::of(&backup);
+        let changed = [("BACKUP", backup.to_str().unwrap())];
+        let told = typed(
+            &(commands("1.", 1, &changed) + first + &commands("3.", 1, &changed) + &commands("4.", 1, &[])),
+            Some(&other),
+        );
+        picture.assert_unchanged();
+        assert!(told.contains("public.the_table 9"), "{told}");
+        told.lines()
+            .filter(|line| line.contains("ERROR") || line.contains("error:"))
+            .map(str::to_owned)
+            .collect()
+    };
+    let told: Vec<String> = restored("camera", "");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].ends_with("role \"postgres\" already exists"), "{told:?}");
+    // The second of a server, which every server has already.
+    let rename = commands("3.", 2, &[]).replace("camera", "postgres");
+    let told: Vec<String> = restored("postgres", &rename);
+    assert_eq!(told.iter().filter(|line| line.ends_with("already exists")).count(), 2, "{told:?}");
+    assert_eq!(told.len(), 2, "{told:?}");
+    for database in names {
+        assert_eq!(other.picture(database), server.picture(database));
+        assert_eq!(other.schema(database), server.schema(database));
+    }
+    assert_eq!(
+        other.sql("camera", "select pg_get_userbyid(datdba) from pg_database where datname = 'camera'"),
+        "cam"
+    );
 }
