@@ -214,3 +214,58 @@ fn the_document_restores_databases() {
         "cam"
     );
 }
+
+#[test]
+fn backups_of_a_section_that_got_another_name_are_found() {
+    let host = AppDb::new("wal", "keep = { last = 9 }");
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        Tool::backup(&host.config).exits(0);
+        ids.push(newest(&host.config, "app"));
+        // A backup is named after its second.
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+    }
+    let others = |config: &Path| Tool::backup(config).args("list --json").exits(0).json()["others"].clone();
+    assert_eq!(others(&host.config), serde_json::json!([]));
+    let text = fs::read_to_string(&host.config).unwrap();
+    let config = host
+        .scratch
+        .file("shop.toml", &text.replace("database.app", "database.shop").replace("last = 9", "last = 1"));
+    let (shown, id) = (host.backups().display().to_string(), &ids[2]);
+    assert_eq!(
+        others(&config),
+        serde_json::json!([{ "database": "app", "path": shown, "backups": 3, "newest": id }])
+    );
+    let listed = Tool::backup(&config).arg("list").exits(0);
+    listed
+        .says("there is no backup of these sections")
+        .says(&format!("3 backups in {shown}, the newest {id}"));
+    // It is found, restored and proved.
+    let remark = "it was made as [database.app], and lies in the folder of [database.shop]";
+    let to = host.scratch.path().join("again.db");
+    Tool::backup(&config).args(&format!("restore {id} --into")).arg(&to).exits(0).says(remark);
+    assert_eq!(dumped(&to), dumped(&host.file));
+    Tool::backup(&config)
+        .args(&format!("verify {id} --level restore"))
+        .exits(0)
+        .says(remark)
+        .says("proved         restore");
+    Tool::backup(&config)
+        .args("restore app-20200101T000000Z --into")
+        .arg(&to)
+        .exits(3)
+        .warns("there is no backup");
+    // It is nobody's to remove, however little the section keeps that has its backups there now.
+    let pictures: Vec<Picture> = ids.iter().map(|id| Picture::of(&host.backups().join(id))).collect();
+    for _ in 0..3 {
+        Tool::backup(&config).exits(0);
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+    }
+    pictures.iter().for_each(Picture::assert_unchanged);
+    let listed = Tool::backup(&config).arg("list").exits(0);
+    listed.says("shop-").says(&format!("3 backups in {shown}, the newest {id}"));
+    assert!(!listed.stdout.contains("there is no backup"));
+    let damaged = host.backups().join(id).join("data.db.zst");
+    fs::write(&damaged, "bad").unwrap();
+    Tool::backup(&config).args(&format!("verify {id}")).exits(2).says("data.db.zst");
+}

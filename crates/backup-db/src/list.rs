@@ -1,8 +1,11 @@
 //! `list`: the backups that there are.
 
-use crate::{args::Section, store::Store};
+use crate::{
+    args::Section,
+    store::{Store, of_others},
+};
 use maint_core::{
-    text::{printable, shown_path},
+    text::{count, printable, shown_path},
     units::ByteSize,
 };
 use maint_db::backup::{Manifest, Proof};
@@ -15,6 +18,7 @@ struct Listing {
     schema: &'static str,
     backups: Vec<Backup>,
     damaged: Vec<Damaged>,
+    others: Vec<Others>,
 }
 
 #[derive(Serialize)]
@@ -45,6 +49,15 @@ struct Damaged {
     error: String,
 }
 
+/// What a section left in a folder that is not, or no longer, its own.
+#[derive(Serialize)]
+struct Others {
+    database: String,
+    path: String,
+    backups: u64,
+    newest: String,
+}
+
 impl Backup {
     fn of(manifest: &Manifest, dir: &Path) -> Self {
         let proved =
@@ -67,7 +80,12 @@ impl Backup {
 /// Prints them, the newest first.
 pub(crate) fn run(run: &mut Run) -> Result<(), UsageError> {
     let sections = Section::selected(run)?;
-    let mut listing = Listing { schema: "maint.backups/1", backups: Vec::new(), damaged: Vec::new() };
+    let mut listing = Listing {
+        schema: "maint.backups/1",
+        backups: Vec::new(),
+        damaged: Vec::new(),
+        others: others(run, &sections)?,
+    };
     let (mut faults, mut missing) = (Vec::new(), false);
     for section in &sections {
         for dir in section.dirs() {
@@ -122,16 +140,51 @@ pub(crate) fn run(run: &mut Run) -> Result<(), UsageError> {
     Ok(())
 }
 
+/// Of each folder of these sections what others left there: it is not theirs, and can be restored all the same.
+fn others(run: &Run, sections: &[Section]) -> Result<Vec<Others>, UsageError> {
+    let all = Section::all(run)?;
+    let mut dirs: Vec<_> = sections.iter().flat_map(Section::dirs).collect();
+    dirs.sort_unstable();
+    dirs.dedup();
+    let mut others: Vec<Others> = Vec::new();
+    for dir in dirs {
+        let path = shown_path(dir);
+        // The newest comes first.
+        for Manifest { id, section, .. } in of_others(&all, dir) {
+            match others.iter_mut().find(|known| known.path == path && known.database == section) {
+                Some(known) => known.backups += 1,
+                None => {
+                    others.push(Others { database: section, path: path.clone(), backups: 1, newest: id });
+                }
+            }
+        }
+    }
+    Ok(others)
+}
+
 fn in_words(listing: &Listing) -> String {
+    let mut text = table(listing);
+    for Others { database, path, backups, newest } in &listing.others {
+        let (backups, database) = (count(*backups, "backup"), printable(database.as_bytes()));
+        // Writing to a String cannot fail, here and below.
+        let _ = writeln!(
+            text,
+            "of [database.{database}], which has its place elsewhere or is no section now: {backups} in {path}, the newest {newest}"
+        );
+    }
+    text
+}
+
+fn table(listing: &Listing) -> String {
     if listing.backups.is_empty() && listing.damaged.is_empty() {
-        return "there is no backup yet\n".to_owned();
+        let yet = if listing.others.is_empty() { "yet" } else { "of these sections" };
+        return format!("there is no backup {yet}\n");
     }
     let width = listing.backups.iter().map(|backup| backup.id.len()).max().unwrap_or(0);
     let mut text = String::new();
     for Backup { id, dbname, time, bytes, verified, path, copies, .. } in &listing.backups {
         let size = ByteSize::from_bytes(*bytes).to_string();
         let dbname = printable(dbname.as_bytes());
-        // Writing to a String cannot fail, here and below.
         let _ = writeln!(text, "{id:<width$}  {time}  {size:>10}  {verified:<8}  {dbname}  {path}");
         for copy in copies {
             let Place { path, verified } = copy;

@@ -260,7 +260,8 @@ pub(crate) fn run(run: &mut Run, args: &BackupArgs, ids: &[String]) -> Result<()
     let mut all = Vec::new();
     let mut trouble = Vec::new();
     for id in ids {
-        all.extend(store::find(run, id)?.into_iter().map(|found| (found.section, found.dir, id.clone())));
+        let found = store::find(run, id)?.into_iter();
+        all.extend(found.map(|found| (found.section, found.dir, id.clone(), found.remark)));
     }
     if ids.is_empty() {
         for section in Section::selected(run)? {
@@ -271,7 +272,7 @@ pub(crate) fn run(run: &mut Run, args: &BackupArgs, ids: &[String]) -> Result<()
                     Ok(Some(shelf)) => {
                         let whole = shelf.backups.into_iter().map(|manifest| manifest.id);
                         let ids = whole.chain(shelf.damaged.into_iter().map(|(id, _)| id));
-                        all.extend(ids.map(|id| (section.clone(), dir.clone(), id)));
+                        all.extend(ids.map(|id| (section.clone(), dir.clone(), id, None)));
                     }
                     Ok(None) => trouble.push((
                         section.name.clone(),
@@ -293,13 +294,16 @@ pub(crate) fn run(run: &mut Run, args: &BackupArgs, ids: &[String]) -> Result<()
         run.record(done);
     }
     run.works_ad_hoc();
-    for (section, dir, id) in all {
+    for (section, dir, id, remark) in all {
         if maint_run::signals::asked_to_stop() {
             break;
         }
         let mut its = section;
         its.backup.dir = dir;
-        let done = verify(run, args, &its, &id, level);
+        let mut done = verify(run, args, &its, &id, level);
+        if let Work::Backup(told) = &mut done.work {
+            told.found.extend(remark);
+        }
         run.record(done);
     }
     Ok(())

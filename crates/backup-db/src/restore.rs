@@ -34,7 +34,7 @@ pub(crate) fn run(run: &mut Run, args: &BackupArgs, id: &str, into: &str) -> Res
         matches!(checked, Some(Ok(())))
     });
     // Where none is whole, the first one says why.
-    let Found { section, dir, manifest } = places.swap_remove(whole.unwrap_or(0));
+    let Found { section, dir, manifest, remark } = places.swap_remove(whole.unwrap_or(0));
     let manifest = match manifest {
         Ok(manifest) => manifest,
         Err(why) => {
@@ -94,7 +94,7 @@ pub(crate) fn run(run: &mut Run, args: &BackupArgs, id: &str, into: &str) -> Res
     match outcome {
         Ok(found) => {
             crate::proof::tell(&manifest, &mut done, &mut told);
-            told.found = found.remarks;
+            told.found = remark.into_iter().chain(found.remarks).collect();
             if let Some(warning) = found.warning {
                 done.note(Status::Warning, warning);
             }

@@ -339,27 +339,70 @@ pub(crate) struct Found {
     pub(crate) dir: PathBuf,
     /// What it says of itself, or why it does not.
     pub(crate) manifest: Result<Manifest, String>,
+    /// What is to be told of how it was found.
+    pub(crate) remark: Option<String>,
 }
 
 /// A backup by its name, wherever it lies: the original first, then its copy.
 pub(crate) fn find(run: &Run, id: &str) -> Result<Vec<Found>, UsageError> {
+    let all = Section::all(run)?;
     let mut found = Vec::new();
-    for section in Section::all(run)? {
+    for section in &all {
         for dir in section.dirs() {
             let Ok(Some(store)) = Store::look(dir) else { continue };
             let Ok(shelf) = store.shelf(Some(&section.name)) else { continue };
             let whole = shelf.backups.into_iter().find(|manifest| manifest.id == id).map(Ok);
             let damaged = shelf.damaged.into_iter().find(|(name, _)| name == id);
             if let Some(manifest) = whole.or(damaged.map(|(_, why)| Err(why))) {
-                found.push(Found { dir: dir.clone(), section: section.clone(), manifest });
+                found.push(Found { dir: dir.clone(), section: section.clone(), manifest, remark: None });
             }
         }
+    }
+    if found.is_empty() {
+        found = find_of_others(&all, id);
     }
     if found.is_empty() {
         let shown = printable(id.as_bytes());
         return Err(UsageError::new(format!("there is no backup {shown}: backup-db list shows them")));
     }
     Ok(found)
+}
+
+/// The same among what other sections left there: on a new machine, or under a new name, a section is not what it was.
+fn find_of_others(all: &[Section], id: &str) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
+    for section in all {
+        for dir in section.dirs() {
+            let manifest = of_others(all, dir).into_iter().find(|manifest| manifest.id == id);
+            if let Some(manifest) = manifest.filter(|_| found.iter().all(|known| known.dir != *dir)) {
+                let mut its = section.clone();
+                its.name.clone_from(&manifest.section);
+                let remark = format!(
+                    "it was made as [database.{}], and lies in the folder of [database.{}]",
+                    printable(manifest.section.as_bytes()),
+                    section.name
+                );
+                found.push(Found {
+                    section: its,
+                    dir: dir.clone(),
+                    manifest: Ok(manifest),
+                    remark: Some(remark),
+                });
+            }
+        }
+    }
+    found
+}
+
+/// Whole backups in a folder that no section made which has its backups there, the newest first.
+pub(crate) fn of_others(all: &[Section], dir: &Path) -> Vec<Manifest> {
+    let is_at_home = |manifest: &Manifest| {
+        all.iter().any(|section| section.name == manifest.section && section.dirs().any(|its| its == dir))
+    };
+    let shelf = Store::look(dir).ok().flatten().and_then(|store| store.shelf(None).ok());
+    let mut backups = shelf.map(|shelf| shelf.backups).unwrap_or_default();
+    backups.retain(|manifest| !is_at_home(manifest));
+    backups
 }
 
 /// What is wanted for a backup to count.
