@@ -269,3 +269,23 @@ fn backups_of_a_section_that_got_another_name_are_found() {
     fs::write(&damaged, "bad").unwrap();
     Tool::backup(&config).args(&format!("verify {id}")).exits(2).says("data.db.zst");
 }
+
+/// A section of a file, and where its backups lie.
+fn of_file(file: &Path, keys: &str) -> String {
+    format!(
+        "[database.app]\nurl = {:?}\n[database.app.backup]\n{keys}\nkeep = {{ last = 9 }}\n",
+        format!("sqlite://{}", file.display())
+    )
+}
+
+#[test]
+fn what_a_path_is_called_is_escaped_once() {
+    let host = AppDb::new("wal", "keep = { last = 9 }");
+    let odd = host.scratch.path().join("a\nb.db");
+    fs::copy(&host.file, &odd).unwrap();
+    let config = host.scratch.config(&of_file(&odd, &format!("dir = {:?}", host.backups())));
+    for done in [Tool::backup(&config).exits(0), Tool::backup(&config).arg("list").exits(0)] {
+        done.says("a\\x0ab.db");
+        assert!(!done.stdout.contains("\\\\x0a"), "{}", done.stdout);
+    }
+}

@@ -3,12 +3,13 @@
 use crate::{
     args::Section,
     store::{Store, of_others},
+    words,
 };
 use maint_core::{
     text::{count, printable, shown_path},
     units::ByteSize,
 };
-use maint_db::backup::{Manifest, Proof};
+use maint_db::backup::{Kind, Manifest, Proof};
 use maint_run::{Run, UsageError, args::Format, clock, exit::Status, screen};
 use serde::Serialize;
 use std::{fmt::Write as _, path::Path};
@@ -26,6 +27,9 @@ struct Backup {
     id: String,
     database: String,
     dbname: String,
+    /// The same for people.
+    #[serde(skip)]
+    shown: String,
     time: String,
     bytes: u64,
     verified: &'static str,
@@ -66,6 +70,10 @@ impl Backup {
             id: manifest.id.clone(),
             database: manifest.section.clone(),
             dbname: manifest.database.clone(),
+            shown: match manifest.kind {
+                Kind::Sqlite { .. } => words::place(&manifest.database),
+                Kind::Postgresql(_) => printable(manifest.database.as_bytes()),
+            },
             time: clock::rfc3339(manifest.time()),
             bytes: manifest.bytes(),
             verified: manifest.level().word(),
@@ -182,10 +190,9 @@ fn table(listing: &Listing) -> String {
     }
     let width = listing.backups.iter().map(|backup| backup.id.len()).max().unwrap_or(0);
     let mut text = String::new();
-    for Backup { id, dbname, time, bytes, verified, path, copies, .. } in &listing.backups {
+    for Backup { id, shown, time, bytes, verified, path, copies, .. } in &listing.backups {
         let size = ByteSize::from_bytes(*bytes).to_string();
-        let dbname = printable(dbname.as_bytes());
-        let _ = writeln!(text, "{id:<width$}  {time}  {size:>10}  {verified:<8}  {dbname}  {path}");
+        let _ = writeln!(text, "{id:<width$}  {time}  {size:>10}  {verified:<8}  {shown}  {path}");
         for copy in copies {
             let Place { path, verified } = copy;
             let _ = writeln!(text, "{:<width$}  copy, {verified}: {path}", "");

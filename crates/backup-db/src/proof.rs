@@ -8,8 +8,9 @@ use crate::{
     scratch::Scratch,
     store::{self, Keeper, NoStore, PROOF_OF, Patience, Steps},
     tools::Tools,
+    words,
 };
-use maint_core::text::{count, printable, shown_path};
+use maint_core::text::{count, shown_path};
 use maint_db::{
     address::{Address, Server},
     backup::{BackedUp, Kind, Manifest, Proof},
@@ -420,5 +421,5 @@ pub(crate) fn in_tables(manifest: &Manifest) -> String {
     let tables = count(manifest.contents.tables.len() as u64, "table");
     let objects = manifest.contents.large_objects.as_ref().map_or(0, |objects| objects.rows);
     let objects = if objects > 0 { format!(", {}", count(objects, "large object")) } else { String::new() };
-    format!("{}: {tables}{objects}", printable(manifest.source.as_bytes()))
+    format!("{}: {tables}{objects}", words::place(&manifest.source))
 }

@@ -1,7 +1,7 @@
 //! What a section would do, in words.
 
 use crate::args::Section;
-use maint_core::text::shown_path;
+use maint_core::text::{printable, shown_path, unprintable};
 use maint_db::section::{BackupSection, DatabaseSection, Databases, Level};
 use maint_run::config::Named;
 
@@ -38,6 +38,14 @@ pub(crate) fn policy(backup: &BackupSection) -> String {
         Level::Checksum | Level::None => "proved by checksums",
     };
     format!("{which}keeps {} {proved}, and {} not proved", backup.keep.0.describe(), backup.max_unproven)
+}
+
+/// A place as a manifest has it: made printable when it was written, and not a second time, unless somebody else wrote it.
+pub(crate) fn place(written: &str) -> String {
+    match unprintable(written) {
+        Some(bytes) if printable(&bytes) == written => written.to_owned(),
+        _ => printable(written.as_bytes()),
+    }
 }
 
 /// The name under which a server shows us.
