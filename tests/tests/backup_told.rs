@@ -289,3 +289,54 @@ fn what_a_path_is_called_is_escaped_once() {
         assert!(!done.stdout.contains("\\\\x0a"), "{}", done.stdout);
     }
 }
+
+#[test]
+fn who_may_not_write_beside_a_file_is_told_so() {
+    const NOBODY: u32 = 65_534;
+    let scratch = Scratch::new();
+    let file = scratch.folder("db").join("app.db");
+    let done = Command::new("sqlite3")
+        .arg(&file)
+        .arg("PRAGMA journal_mode = wal; CREATE TABLE t (a)")
+        .output()
+        .unwrap();
+    assert!(done.status.success());
+    let place = scratch.folder("mine");
+    for folder in [scratch.path(), &place] {
+        std::os::unix::fs::chown(folder, Some(NOBODY), None).unwrap();
+    }
+    let config = scratch.config(&of_file(&file, &format!("dir = '{}/backups'", place.display())));
+    let done = Tool::as_user("backup-db", NOBODY).arg("-c").arg(&config).exits(2);
+    done.says("cannot be read by this user").says("app.db-shm beside it, and may not");
+    assert!(!done.stdout.contains("interrupted transaction"), "{}", done.stdout);
+    // Where there is one, it is told.
+    fs::remove_file(&file).unwrap();
+    let half = "CREATE TABLE t (a); INSERT INTO t VALUES (randomblob(500000)); PRAGMA cache_size = 1; BEGIN; UPDATE t SET a = 1;
+         CREATE TABLE more AS SELECT randomblob(500000);";
+    let copies =
+        ["", "-journal"].map(|end| format!(".shell cp '{0}{end}' '{0}.half{end}'\n", file.display()));
+    let shell = format!("echo \"$1\" | sqlite3 '{}'", file.display());
+    let script = [half, "\n", &copies.concat()].concat();
+    assert!(Command::new("sh").args(["-c", &shell, "sh", &script]).status().unwrap().success());
+    for end in ["", "-journal"] {
+        fs::rename(format!("{}.half{end}", file.display()), format!("{}{end}", file.display())).unwrap();
+    }
+    Tool::as_user("backup-db", NOBODY).arg("-c").arg(&config).exits(2).says("interrupted transaction");
+}
+
+#[test]
+fn a_second_place_that_is_the_first_one_is_told_so() {
+    let host = AppDb::new("wal", "keep = { last = 9 }");
+    let backups = host.backups();
+    let link = host.scratch.path().join("way");
+    std::os::unix::fs::symlink(host.scratch.path(), &link).unwrap();
+    let keys = format!(
+        "dir = '{}'\ncopy-to = {{ dir = '{}/backups', keep = {{ last = 9 }} }}",
+        backups.display(),
+        link.display()
+    );
+    let config = host.scratch.config(&of_file(&host.file, &keys));
+    let done = Tool::backup(&config).exits(1);
+    done.says(&format!("it is the same folder as dir, {}", backups.display()));
+    assert!(!done.stdout.contains("another run"), "{}", done.stdout);
+}

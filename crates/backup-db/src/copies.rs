@@ -12,7 +12,7 @@ use maint_run::{
     exit::Status,
     report::{BackedUp, Target},
 };
-use std::io::Write as _;
+use std::{io::Write as _, os::unix::fs::MetadataExt as _, path::Path};
 
 /// Copies what the second place is to keep and does not have, and lets go there what no rule keeps.
 pub(crate) fn copy_on(
@@ -25,6 +25,11 @@ pub(crate) fn copy_on(
 ) {
     let Case { run, section, .. } = *case;
     let place = shown_path(&to.dir);
+    if is_same_folder(keeper.path(), &to.dir) {
+        let here = shown_path(keeper.path());
+        let why = format!("no copy in {place}: it is the same folder as dir, {here}, by another way");
+        return done.note(Status::Warning, why);
+    }
     let copies = match Keeper::open(run, &to.dir, to.volume.as_deref(), None) {
         Ok(copies) => copies,
         // The backup itself is safe: that its copy is not is worth a look, and no more.
@@ -66,6 +71,12 @@ pub(crate) fn copy_on(
     let judged = Judged::of(case, there, &to.keep.0, newest.as_deref());
     let (gone, _) = let_go(case, &copies, &judged, &format!(" from {place}"), done);
     told.found.extend(gone.iter().map(|id| format!("{id} removed from {place}")));
+}
+
+/// Through a link or a bind mount one folder has two names.
+fn is_same_folder(one: &Path, other: &Path) -> bool {
+    let identity = |path| std::fs::metadata(path).ok().map(|seen| (seen.dev(), seen.ino()));
+    identity(one).is_some_and(|its| identity(other) == Some(its))
 }
 
 /// Makes sure that a copy is there and is what its original is. Answers whether it was made.

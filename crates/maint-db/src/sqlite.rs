@@ -436,11 +436,20 @@ fn push(line: &mut Vec<u8>, value: ValueRef<'_>) {
     }
 }
 
+/// Whether a transaction that was interrupted must be rolled back, and by somebody who may.
+fn is_about_a_journal(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|failure| failure.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_READONLY_ROLLBACK)
+}
+
 fn in_words(shown: &str, error: &rusqlite::Error) -> String {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             format!("{shown} is locked by somebody: {error}")
         }
+        Some(ErrorCode::ReadOnly) if !is_about_a_journal(error) => format!(
+            "{shown} cannot be read by this user: SQLite must write {shown}-shm beside it, and may not (run as its owner or as root): {error}"
+        ),
         Some(ErrorCode::ReadOnly) => format!(
             "{shown} has an interrupted transaction beside it: start its application, or open it once with sqlite3, so that it is rolled back"
         ),
