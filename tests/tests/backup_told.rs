@@ -340,3 +340,28 @@ fn a_second_place_that_is_the_first_one_is_told_so() {
     done.says(&format!("it is the same folder as dir, {}", backups.display()));
     assert!(!done.stdout.contains("another run"), "{}", done.stdout);
 }
+
+#[test]
+fn a_folder_that_a_run_would_refuse_is_no_correct_one() {
+    let host = AppDb::new("wal", "keep = { last = 9 }");
+    for (dir, says) in [
+        ("/etc", "belongs to /etc"),
+        ("/etc/nowhere", "belongs to /etc"),
+        ("/home", "a folder of the system"),
+        ("/home/nobody-at-all", "would be a home folder"),
+    ] {
+        let config = host.scratch.config(&of_file(&host.file, &format!("dir = '{dir}'")));
+        let done = Tool::backup(&config).arg("--check-config").exits(3);
+        done.warns(says).warns(&format!("maint.toml:7: [database.app]: backup.dir: {dir}"));
+        Tool::backup(&config).exits(4).says(says);
+        let second = format!(
+            "dir = '{}'\ncopy-to = {{ dir = '{dir}', keep = {{ last = 1 }} }}",
+            host.backups().display()
+        );
+        let config = host.scratch.config(&of_file(&host.file, &second));
+        Tool::backup(&config).arg("--check-config").exits(3).warns("backup.copy-to: ").warns(says);
+    }
+    // One that is not there, as a disk that is not mounted, is no fault.
+    let config = host.scratch.config(&of_file(&host.file, "dir = '/mnt/not-there/backups'"));
+    Tool::backup(&config).arg("--check-config").exits(0).says("correct");
+}

@@ -20,6 +20,7 @@ mod tools;
 mod words;
 
 use args::{BackupArgs, Command};
+use maint_core::fs::Borders;
 use maint_db::section::DatabaseSection;
 use maint_run::{
     Run, Tool, UsageError,
@@ -42,6 +43,12 @@ impl Tool for BackupDb {
 
     fn describe(config: &Config) -> Result<Vec<String>, Faults> {
         let sections: Vec<Named<DatabaseSection>> = config.sections(Self::SECTION)?;
+        let borders = Borders { allow: config.host().allow_roots.clone(), ..Borders::default() };
+        let refused: Vec<String> =
+            sections.iter().flat_map(|named| words::refusals(named, &borders)).collect();
+        if !refused.is_empty() {
+            return Err(Faults::one(refused.join("\n")));
+        }
         Ok(sections.iter().filter_map(words::describe).collect())
     }
 

@@ -1,7 +1,10 @@
 //! What a section would do, in words.
 
 use crate::args::Section;
-use maint_core::text::{printable, shown_path, unprintable};
+use maint_core::{
+    fs::{Borders, Root},
+    text::{printable, shown_path, unprintable},
+};
 use maint_db::section::{BackupSection, DatabaseSection, Databases, Level};
 use maint_run::config::Named;
 
@@ -24,6 +27,18 @@ pub(crate) fn describe(named: &Named<DatabaseSection>) -> Option<String> {
         text += &[&often, ", and only what was restored counts for keep"].concat();
     }
     Some(text)
+}
+
+/// Why folders of backups would be refused today.
+pub(crate) fn refusals(named: &Named<DatabaseSection>, borders: &Borders) -> Vec<String> {
+    let Some(backup) = &named.value.backup else { return Vec::new() };
+    let copy = backup.copy_to.as_ref().map(|copy| ("backup.copy-to", &copy.dir));
+    let dirs = [("backup.dir", &backup.dir)].into_iter().chain(copy);
+    let refused = dirs.filter_map(|(key, dir)| {
+        let why = Root::refusal(dir, borders)?;
+        Some(format!("{}: [database.{}]: {key}: {why}", named.place, named.name))
+    });
+    refused.collect()
 }
 
 /// What is asked for.

@@ -13,7 +13,7 @@ use nix::{
 use rustix::fs::{AtFlags, Statx};
 use std::{
     collections::VecDeque,
-    ffi::{CString, OsString},
+    ffi::{CString, OsStr, OsString},
     io,
     os::{
         fd::{AsFd as _, AsRawFd as _, OwnedFd},
@@ -168,19 +168,22 @@ impl Root {
 
     /// Makes the folder at a path, if the one above it is there and may hold it, and opens it.
     pub fn make(path: &Path, borders: &Borders) -> Result<Self, RootError> {
-        let shown = shown_path(path);
-        let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
-            return Err(RootError::Missing(shown));
-        };
-        let (here, way) = reach(above, LastLink::Follow)?;
-        check_trees(&way.folders, borders).map_err(|why| RootError::Refused { path: shown.clone(), why })?;
-        if way.folders.last().copied() == identity_of(Path::new("/home")) {
-            return Err(RootError::Refused { path: shown, why: "would be a home folder".to_owned() });
-        }
+        let (here, name) = above(path, borders)?;
         match mkdirat(&here, name, Mode::from_bits_truncate(0o750)) {
             Ok(()) | Err(nix::errno::Errno::EEXIST) => Self::open(path, borders),
-            Err(errno) => Err(FsError { operation: "make", path: shown, source: errno.into() }.into()),
+            Err(errno) => {
+                Err(FsError { operation: "make", path: shown_path(path), source: errno.into() }.into())
+            }
         }
+    }
+
+    /// Why [`Self::make`] would refuse a path, as far as what is there today tells; nothing is made.
+    pub fn refusal(path: &Path, borders: &Borders) -> Option<RootError> {
+        let error = match Self::open(path, borders) {
+            Err(RootError::Missing(_)) => above(path, borders).err(),
+            opened => opened.err(),
+        };
+        error.filter(|error| matches!(error, RootError::Refused { .. }))
     }
 
     /// The number with which the kernel tells locks on files below it, where that is not their own: btrfs
@@ -222,6 +225,20 @@ impl Root {
 }
 
 /// Whether the last part of a path may be a link.
+/// Opens the folder in which one is to be made, if it may hold it; and the name for that.
+fn above<'p>(path: &'p Path, borders: &Borders) -> Result<(OwnedFd, &'p OsStr), RootError> {
+    let shown = shown_path(path);
+    let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(RootError::Missing(shown));
+    };
+    let (here, way) = reach(above, LastLink::Follow)?;
+    check_trees(&way.folders, borders).map_err(|why| RootError::Refused { path: shown.clone(), why })?;
+    if way.folders.last().copied() == identity_of(Path::new("/home")) {
+        return Err(RootError::Refused { path: shown, why: "would be a home folder".to_owned() });
+    }
+    Ok((here, name))
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum LastLink {
     Refuse,
