@@ -224,7 +224,6 @@ impl Root {
     }
 }
 
-/// Whether the last part of a path may be a link.
 /// Opens the folder in which one is to be made, if it may hold it; and the name for that.
 fn above<'p>(path: &'p Path, borders: &Borders) -> Result<(OwnedFd, &'p OsStr), RootError> {
     let shown = shown_path(path);
@@ -239,6 +238,7 @@ fn above<'p>(path: &'p Path, borders: &Borders) -> Result<(OwnedFd, &'p OsStr), 
     Ok((here, name))
 }
 
+/// Whether the last part of a path may be a link.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum LastLink {
     Refuse,
