@@ -15,61 +15,61 @@ pub struct Facts(BTreeSet<String>);
 /// Of which schemas anything is told.
 const OURS: &str = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
 
-/// Each gives lines. `{ours}` stands for the schemas that count, and `{own:CLASS:OID}` for what does not belong
-/// to an extension.
+/// Each gives lines. `{ours}` stands for the schemas that count, `{own:CLASS:OID}` for what does not belong to an
+/// extension, and `{name:SCHEMA:NAME}` for a name that no other one looks like, as [`quote::told`] writes it.
 const QUERIES: [&str; 26] = [
     "SELECT 'schema ' || nspname FROM pg_namespace n WHERE {ours} AND {own:pg_namespace:n.oid}",
     "SELECT 'owner of schema ' || nspname || ': ' || pg_get_userbyid(nspowner) FROM pg_namespace n WHERE {ours} AND {own:pg_namespace:n.oid}",
     "SELECT 'grant: schema ' || nspname || ' ' || item FROM pg_namespace n, unnest(coalesce(nspacl, acldefault('n', nspowner))) AS item WHERE {ours} AND {own:pg_namespace:n.oid}",
     "SELECT unnest(ARRAY['extension ' || extname || ' in ' || n.nspname, 'note: extension ' || extname || ' ' || extversion]) FROM pg_extension e JOIN pg_namespace n ON n.oid = extnamespace",
-    "SELECT 'relation ' || n.nspname || '.' || c.relname || ' ' || c.relkind::text || c.relpersistence::text || CASE WHEN c.relispartition THEN ' partition' ELSE '' END
+    "SELECT 'relation ' || {name:n.nspname:c.relname} || ' ' || c.relkind::text || c.relpersistence::text || CASE WHEN c.relispartition THEN ' partition' ELSE '' END
             || CASE WHEN c.relrowsecurity THEN ' row-security' ELSE '' END || CASE WHEN c.relforcerowsecurity THEN ' forced' ELSE '' END
             || CASE WHEN c.relkind = 'm' AND NOT c.relispopulated THEN ' not-filled' ELSE '' END
             || CASE WHEN c.relkind IN ('r', 'p', 'm') THEN ' identity ' || c.relreplident::text ELSE '' END
             || ' ' || coalesce(am.amname, '-') || ' ' || coalesce((SELECT string_agg(o, ',' ORDER BY o) FROM unnest(c.reloptions) AS o), '')
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_am am ON am.oid = c.relam AND c.relkind IN ('r', 'm')
      WHERE {ours} AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c') AND c.relpersistence <> 't' AND {own:pg_class:c.oid}",
-    "SELECT 'owner of relation ' || n.nspname || '.' || c.relname || ': ' || pg_get_userbyid(c.relowner)
+    "SELECT 'owner of relation ' || {name:n.nspname:c.relname} || ': ' || pg_get_userbyid(c.relowner)
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {ours} AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c') AND c.relpersistence <> 't' AND {own:pg_class:c.oid}",
-    "SELECT 'grant: relation ' || n.nspname || '.' || c.relname || ' ' || item
+    "SELECT 'grant: relation ' || {name:n.nspname:c.relname} || ' ' || item
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,
           unnest(coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's'::\"char\" ELSE 'r'::\"char\" END, c.relowner))) AS item
      WHERE {ours} AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND c.relpersistence <> 't' AND {own:pg_class:c.oid}",
-    "SELECT 'column ' || n.nspname || '.' || c.relname || ' ' || CASE WHEN EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhrelid = c.oid) AND NOT c.relispartition THEN 0 ELSE row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum) END || ' ' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
+    "SELECT 'column ' || {name:n.nspname:c.relname} || ' ' || CASE WHEN EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhrelid = c.oid) AND NOT c.relispartition THEN 0 ELSE row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum) END || ' ' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
             || CASE WHEN a.attnotnull THEN ' not-null' ELSE '' END || CASE WHEN a.attidentity <> '' THEN ' identity ' || a.attidentity::text ELSE '' END
             || CASE WHEN a.attgenerated <> '' THEN ' generated' WHEN a.atthasdef THEN ' default' ELSE '' END
-            || CASE WHEN a.attcollation <> t.typcollation THEN ' collate ' || (SELECT ln.nspname || '.' || l.collname FROM pg_collation l JOIN pg_namespace ln ON ln.oid = l.collnamespace WHERE l.oid = a.attcollation) ELSE '' END
+            || CASE WHEN a.attcollation <> t.typcollation THEN ' collate ' || (SELECT {name:ln.nspname:l.collname} FROM pg_collation l JOIN pg_namespace ln ON ln.oid = l.collnamespace WHERE l.oid = a.attcollation) ELSE '' END
             || CASE WHEN a.attstorage <> t.typstorage THEN ' storage ' || a.attstorage::text ELSE '' END
             || CASE WHEN a.attstattarget > 0 THEN ' statistics ' || a.attstattarget ELSE '' END
             || CASE WHEN a.attoptions IS NOT NULL THEN ' ' || a.attoptions::text ELSE '' END
      FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_type t ON t.oid = a.atttypid
      WHERE {ours} AND a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND c.relpersistence <> 't' AND {own:pg_class:c.oid}",
-    "SELECT 'grant: column ' || n.nspname || '.' || c.relname || '.' || a.attname || ' ' || item
+    "SELECT 'grant: column ' || {name:n.nspname:c.relname:a.attname} || ' ' || item
      FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace, unnest(a.attacl) AS item
      WHERE {ours} AND a.attnum > 0 AND NOT a.attisdropped AND {own:pg_class:c.oid}",
-    "SELECT 'partition or child ' || n.nspname || '.' || c.relname || ' of ' || pn.nspname || '.' || p.relname || ' ' || coalesce(pg_get_expr(c.relpartbound, c.oid), '')
+    "SELECT 'partition or child ' || {name:n.nspname:c.relname} || ' of ' || {name:pn.nspname:p.relname} || ' ' || coalesce(pg_get_expr(c.relpartbound, c.oid), '')
      FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace
           JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace
      WHERE {ours} AND c.relkind IN ('r', 'p', 'f') AND {own:pg_class:c.oid}",
-    "SELECT 'constraint ' || n.nspname || '.' || c.relname || ' ' || k.conname || ' ' || k.contype::text || CASE WHEN k.condeferrable THEN ' deferrable' ELSE '' END
+    "SELECT 'constraint ' || {name:n.nspname:c.relname} || ' ' || k.conname || ' ' || k.contype::text || CASE WHEN k.condeferrable THEN ' deferrable' ELSE '' END
             || CASE WHEN k.condeferred THEN ' deferred' ELSE '' END || CASE WHEN k.convalidated THEN '' ELSE ' not-valid' END
             || ' (' || coalesce((SELECT string_agg(a.attname, ',' ORDER BY o) FROM unnest(k.conkey) WITH ORDINALITY AS u(num, o) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.num), '') || ')'
-            || CASE WHEN k.confrelid <> 0 THEN ' to ' || fn.nspname || '.' || f.relname || ' ' || k.confupdtype::text || k.confdeltype::text || k.confmatchtype::text ELSE '' END
+            || CASE WHEN k.confrelid <> 0 THEN ' to ' || {name:fn.nspname:f.relname} || ' ' || k.confupdtype::text || k.confdeltype::text || k.confmatchtype::text ELSE '' END
      FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
           LEFT JOIN pg_class f ON f.oid = k.confrelid LEFT JOIN pg_namespace fn ON fn.oid = f.relnamespace
      WHERE {ours} AND k.contype <> 't' AND k.conparentid = 0 AND {own:pg_class:c.oid}",
-    "SELECT 'index ' || n.nspname || '.' || i.relname || ' on ' || c.relname || ' ' || am.amname || CASE WHEN x.indisunique THEN ' unique' ELSE '' END
+    "SELECT 'index ' || {name:n.nspname:i.relname} || ' on ' || c.relname || ' ' || am.amname || CASE WHEN x.indisunique THEN ' unique' ELSE '' END
             || CASE WHEN x.indisprimary THEN ' primary' ELSE '' END || CASE WHEN x.indisreplident THEN ' replica-identity' ELSE '' END || CASE WHEN x.indisclustered THEN ' clustered' ELSE '' END
             || ' (' || (SELECT string_agg(coalesce(a.attname, '(expression)'), ',' ORDER BY o) FROM unnest(x.indkey::int2[]) WITH ORDINALITY AS u(num, o) LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.num)
             || ') ' || x.indnkeyatts || ' ' || x.indoption::text || ' ' || (SELECT string_agg(oc.opcname, ',' ORDER BY o) FROM unnest(x.indclass::oid[]) WITH ORDINALITY AS u(num, o) JOIN pg_opclass oc ON oc.oid = u.num)
             || CASE WHEN x.indpred IS NOT NULL THEN ' where' ELSE '' END || ' ' || coalesce((SELECT string_agg(o, ',' ORDER BY o) FROM unnest(i.reloptions) AS o), '')
      FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_am am ON am.oid = i.relam
      WHERE {ours} AND c.relpersistence <> 't' AND (x.indisvalid OR c.relkind = 'p') AND x.indisready AND {own:pg_class:c.oid}",
-    "SELECT 'sequence ' || n.nspname || '.' || c.relname || ' ' || format_type(s.seqtypid, NULL) || ' ' || concat_ws(' ', s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache, s.seqcycle)
-            || coalesce((SELECT ' of ' || t.relname || '.' || a.attname || ' ' || d.deptype::text FROM pg_depend d JOIN pg_class t ON t.oid = d.refobjid JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
+    "SELECT 'sequence ' || {name:n.nspname:c.relname} || ' ' || format_type(s.seqtypid, NULL) || ' ' || concat_ws(' ', s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache, s.seqcycle)
+            || coalesce((SELECT ' of ' || {name:t.relname:a.attname} || ' ' || d.deptype::text FROM pg_depend d JOIN pg_class t ON t.oid = d.refobjid JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
                          WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') LIMIT 1), '')
      FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {ours} AND c.relpersistence <> 't' AND {own:pg_class:c.oid}",
-    "SELECT 'trigger ' || n.nspname || '.' || c.relname || ' ' || t.tgname || ' ' || t.tgtype || ' ' || t.tgenabled::text || ' ' || fn.nspname || '.' || f.proname || CASE WHEN t.tgqual IS NOT NULL THEN ' when' ELSE '' END || ' ' || encode(t.tgargs, 'hex')
+    "SELECT 'trigger ' || {name:n.nspname:c.relname} || ' ' || t.tgname || ' ' || t.tgtype || ' ' || t.tgenabled::text || ' ' || {name:fn.nspname:f.proname} || CASE WHEN t.tgqual IS NOT NULL THEN ' when' ELSE '' END || ' ' || encode(t.tgargs, 'hex')
             || CASE WHEN t.tgdeferrable THEN ' deferrable' ELSE '' END || CASE WHEN t.tginitdeferred THEN ' deferred' ELSE '' END
      FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_proc f ON f.oid = t.tgfoid JOIN pg_namespace fn ON fn.oid = f.pronamespace
      WHERE {ours} AND NOT t.tgisinternal AND {own:pg_class:c.oid}",
@@ -81,22 +81,22 @@ const QUERIES: [&str; 26] = [
     "SELECT 'owner of function ' || p.oid::regprocedure || ': ' || pg_get_userbyid(p.proowner) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {ours} AND {own:pg_proc:p.oid} AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')",
     "SELECT 'grant: function ' || p.oid::regprocedure || ' ' || item FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace, unnest(coalesce(p.proacl, acldefault('f', p.proowner))) AS item
      WHERE {ours} AND {own:pg_proc:p.oid} AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')",
-    "SELECT 'type ' || n.nspname || '.' || t.typname || ' ' || t.typtype::text || CASE WHEN t.typnotnull THEN ' not-null' ELSE '' END || CASE WHEN t.typdefault IS NOT NULL THEN ' default' ELSE '' END
+    "SELECT 'type ' || {name:n.nspname:t.typname} || ' ' || t.typtype::text || CASE WHEN t.typnotnull THEN ' not-null' ELSE '' END || CASE WHEN t.typdefault IS NOT NULL THEN ' default' ELSE '' END
             || CASE WHEN t.typtype = 'd' THEN ' of ' || format_type(t.typbasetype, t.typtypmod)
                  || coalesce((SELECT ' ' || string_agg(k.conname || CASE WHEN k.convalidated THEN '' ELSE '!' END, ',' ORDER BY k.conname) FROM pg_constraint k WHERE k.contypid = t.oid), '') ELSE '' END
             || CASE WHEN t.typtype = 'e' THEN ' ' || coalesce((SELECT string_agg(quote_literal(e.enumlabel), ',' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid), '') ELSE '' END
      FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
      WHERE {ours} AND t.typtype IN ('d', 'e', 'r', 'b') AND t.typelem = 0 AND {own:pg_type:t.oid}",
-    "SELECT 'owner of type ' || n.nspname || '.' || t.typname || ': ' || pg_get_userbyid(t.typowner) FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+    "SELECT 'owner of type ' || {name:n.nspname:t.typname} || ': ' || pg_get_userbyid(t.typowner) FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
      WHERE {ours} AND t.typtype IN ('d', 'e', 'r', 'b') AND t.typelem = 0 AND {own:pg_type:t.oid}",
     "SELECT 'user mapping for ' || usename || ' at ' || srvname || CASE WHEN umoptions IS NULL THEN '' ELSE ' with options' END FROM pg_user_mappings",
-    "SELECT 'policy ' || n.nspname || '.' || c.relname || ' ' || p.polname || ' ' || p.polcmd::text || CASE WHEN p.polpermissive THEN '' ELSE ' restrictive' END
+    "SELECT 'policy ' || {name:n.nspname:c.relname} || ' ' || p.polname || ' ' || p.polcmd::text || CASE WHEN p.polpermissive THEN '' ELSE ' restrictive' END
             || ' ' || coalesce((SELECT string_agg(CASE WHEN r = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(r)::text END, ',' ORDER BY r = 0, pg_get_userbyid(r)) FROM unnest(p.polroles) AS r), '')
             || CASE WHEN p.polqual IS NOT NULL THEN ' using' ELSE '' END || CASE WHEN p.polwithcheck IS NOT NULL THEN ' check' ELSE '' END
      FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {ours} AND {own:pg_class:c.oid}",
-    "SELECT 'rule ' || n.nspname || '.' || c.relname || ' ' || r.rulename || ' ' || r.ev_type::text || r.ev_enabled::text || CASE WHEN r.is_instead THEN ' instead' ELSE '' END
+    "SELECT 'rule ' || {name:n.nspname:c.relname} || ' ' || r.rulename || ' ' || r.ev_type::text || r.ev_enabled::text || CASE WHEN r.is_instead THEN ' instead' ELSE '' END
      FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {ours} AND r.rulename <> '_RETURN' AND {own:pg_class:c.oid}",
-    "SELECT 'statistics ' || n.nspname || '.' || s.stxname || ' ' || s.stxkind::text || ' ' || coalesce((SELECT string_agg(a.attname, ',' ORDER BY a.attname) FROM unnest(s.stxkeys::int2[]) AS num JOIN pg_attribute a ON a.attrelid = s.stxrelid AND a.attnum = num), '') FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE {ours} AND {own:pg_statistic_ext:s.oid}",
+    "SELECT 'statistics ' || {name:n.nspname:s.stxname} || ' ' || s.stxkind::text || ' ' || coalesce((SELECT string_agg(a.attname, ',' ORDER BY a.attname) FROM unnest(s.stxkeys::int2[]) AS num JOIN pg_attribute a ON a.attrelid = s.stxrelid AND a.attnum = num), '') FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE {ours} AND {own:pg_statistic_ext:s.oid}",
     "SELECT 'comment on ' || pg_describe_object(d.classoid, d.objoid, d.objsubid) || ': ' || md5(d.description) FROM pg_description d
      WHERE d.objoid >= 16384 AND d.classoid <> 'pg_extension'::regclass
        AND NOT EXISTS (SELECT 1 FROM pg_depend x WHERE x.classid = d.classoid AND x.objid = d.objoid AND x.deptype = 'e')
@@ -242,16 +242,28 @@ fn one_line(line: &str) -> String {
 }
 
 fn spelled_out(query: &str) -> String {
-    let mut text = query.replace("{ours}", OURS);
-    while let Some(at) = text.find("{own:") {
-        let end = text[at..].find('}').map_or(text.len(), |end| at + end);
-        let (class, oid) = text[at + 5..end].split_once(':').unwrap_or_default();
-        let own = format!(
+    let text = replaced(&query.replace("{ours}", OURS), "{own:", |of| {
+        let (class, oid) = of.split_once(':').unwrap_or_default();
+        format!(
             "NOT EXISTS (SELECT 1 FROM pg_depend x WHERE x.classid = '{class}'::regclass AND x.objid = {oid} AND x.deptype = 'e')"
-        );
-        text.replace_range(at..=end.min(text.len() - 1), &own);
-    }
-    text
+        )
+    });
+    replaced(&text, "{name:", |of| {
+        let parts = of.split(':');
+        let parts = parts
+            .map(|part| format!("CASE WHEN {part} ~ '[.\"]' THEN quote_ident({part}) ELSE {part}::text END"));
+        format!("({})", parts.collect::<Vec<_>>().join(" || '.' || "))
+    })
+}
+
+/// A text with what stands between `begin` and the next brace spelled out.
+fn replaced(text: &str, begin: &str, spell: impl Fn(&str) -> String) -> String {
+    let mut pieces = text.split(begin);
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |text, piece| {
+        let (of, rest) = piece.split_once('}').unwrap_or((piece, ""));
+        text + &spell(of) + rest
+    })
 }
 
 #[cfg(test)]

@@ -112,7 +112,7 @@ pub fn left_out(client: &mut Client) -> Result<Vec<String>, postgres::Error> {
         let (schema, name, extension): (&str, &str, &str) = (row.get(0), row.get(1), row.get(2));
         format!(
             "{} belongs to the extension {extension}, and no dump takes its rows along",
-            shown(schema, name)
+            quote::told(schema, name)
         )
     });
     let mut told: Vec<String> = told.collect();
@@ -143,7 +143,7 @@ pub fn before_the_dump(client: &mut Client) -> Result<Contents, postgres::Error>
         let (schema, name): (String, String) = (row.get(0), row.get(1));
         let stands = position(client, &row)?;
         let sequence = Sequence { from: stands, to: stands, cycles: row.get(2) };
-        contents.sequences.insert(shown(&schema, &name), sequence);
+        contents.sequences.insert(quote::told(&schema, &name), sequence);
     }
     Ok(contents)
 }
@@ -158,7 +158,7 @@ pub fn large_objects_and_tables(
     for row in client.query(RELATIONS, &[])? {
         let (schema, name): (String, String) = (row.get(0), row.get(1));
         let (is_view, is_filled, is_plain): (bool, bool, bool) = (row.get(2), row.get(3), row.get(4));
-        let name_shown = shown(&schema, &name);
+        let name_shown = quote::told(&schema, &name);
         let as_text = like.is_some_and(|like| like.is_hashed_as_text(&name_shown)) || !is_plain;
         let only = if is_view { "" } else { "ONLY " };
         let from = format!("{only}{}", quote::qualified(&schema, &name));
@@ -194,7 +194,7 @@ pub fn large_objects_and_tables(
 pub fn sequences_after(client: &mut Client, mut contents: Contents) -> Result<Contents, postgres::Error> {
     for row in client.query(SEQUENCES, &[])? {
         let (schema, name): (String, String) = (row.get(0), row.get(1));
-        if let Some(sequence) = contents.sequences.get_mut(&shown(&schema, &name)) {
+        if let Some(sequence) = contents.sequences.get_mut(&quote::told(&schema, &name)) {
             sequence.to = position(client, &row)?;
         }
     }
@@ -228,8 +228,4 @@ fn large_objects(client: &mut Client) -> Result<Table, postgres::Error> {
     );
     let table = if count > 0 { hashed(client, "", &lines)? } else { Table { rows: 0, hash: "0".to_owned() } };
     Ok(Table { rows: u64::try_from(count).unwrap_or_default(), ..table })
-}
-
-fn shown(schema: &str, name: &str) -> String {
-    format!("{schema}.{name}")
 }

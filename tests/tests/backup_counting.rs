@@ -1,0 +1,63 @@
+//! What `backup-db` counts in a snapshot: every table by a name of its own, and as many of everything as a server
+//! holds.
+
+use maint_tests::{Postgres, Scratch, Tool};
+use serde_json::Value;
+use std::path::PathBuf;
+
+struct Host {
+    server: Postgres,
+    scratch: Scratch,
+    config: PathBuf,
+}
+
+impl Host {
+    fn new(sql: &str) -> Self {
+        Self::at(Postgres::start(), sql)
+    }
+
+    fn at(server: Postgres, sql: &str) -> Self {
+        let scratch = Scratch::new();
+        server.create("app");
+        server.script("app", sql);
+        let config = scratch.config(&format!(
+            "[database.main]\nurl = '{}'\n[database.main.backup]\ndir = '{}'\nkeep = {{ last = 9 }}\n",
+            server.url("app"),
+            scratch.path().join("backups").display()
+        ));
+        Self { server, scratch, config }
+    }
+
+    /// What was counted for the only backup there is.
+    fn contents(&self) -> Value {
+        let listed = Tool::backup(&self.config).args("list --json").exits(0).json();
+        let id = listed["backups"][0]["id"].as_str().unwrap().to_owned();
+        let manifest = self.scratch.path().join("backups").join(id).join("manifest.json");
+        let manifest: Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
+        manifest["contents"].clone()
+    }
+}
+
+#[test]
+fn names_with_dots_are_not_taken_for_each_other() {
+    let host = Host::new(
+        "create schema a; create schema \"a.b\"; create table \"a.b\".c as select generate_series(1, 3) i; create table a.\"b.c\" as select generate_series(1, 5) i;
+         create sequence \"a.b\".s start 3; create sequence a.\"b.s\" start 5; create table \"What is new\" (i int); create table \"\"\"\" (i int);
+         create materialized view \"a.b\".m as select 1 as i; create materialized view a.\"b.m\" as select 1 as i union select 2",
+    );
+    Tool::backup(&host.config).exits(0).says("proved         restore");
+    let contents = host.contents();
+    let names = |of: &str| contents[of].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(
+        names("tables"),
+        [r#""a.b".c"#, r#"a."b.c""#, r#"public."""""#, "public.What is new"],
+        "what needs no quotation marks has none, as in every backup so far"
+    );
+    for table in [r#""a.b".c"#, r#"a."b.c""#] {
+        let rows = host.server.sql("app", &format!("select count(*) from {table}"));
+        assert_eq!(contents["tables"][table]["rows"].to_string(), rows);
+    }
+    assert_eq!(contents["sequences"][r#""a.b".s"#]["from"], 3);
+    assert_eq!(contents["sequences"][r#"a."b.s""#]["from"], 5);
+    assert_eq!(names("materialized_views"), [r#""a.b".m"#, r#"a."b.m""#]);
+}
