@@ -218,12 +218,16 @@ fn hashed(client: &mut Client, how: &str, hashes: &str) -> Result<Table, postgre
     Ok(Table { rows: u64::try_from(rows).unwrap_or_default(), hash: format!("{how}{sum}") })
 }
 
-/// By number, length and content; in parts, for one of more than a gigabyte cannot be read at once.
+/// By number, length and content; in parts, for one of more than a gigabyte cannot be read at once. Each is closed
+/// before the next is opened, for the server looks through all that are open.
 fn large_objects(client: &mut Client) -> Result<Table, postgres::Error> {
     let count: i64 = client.query_one("SELECT count(*) FROM pg_largeobject_metadata", &[])?.get(0);
+    // OFFSET 0 keeps one step from being merged with the next.
     let lines = format!(
         "SELECT hashtextextended(o.oid || ' ' || o.size || ' ' || part || ' ' || md5(lo_get(o.oid, part::bigint * {PART}, {PART})), 0) AS hash
-         FROM (SELECT oid, lo_lseek64(lo_open(oid, 262144), 0, 2) AS size FROM pg_largeobject_metadata OFFSET 0) AS o,
+         FROM (SELECT oid, size, lo_close(descriptor) AS closed
+               FROM (SELECT oid, descriptor, lo_lseek64(descriptor, 0, 2) AS size
+                     FROM (SELECT oid, lo_open(oid, 262144) AS descriptor FROM pg_largeobject_metadata OFFSET 0) AS opened OFFSET 0) AS measured OFFSET 0) AS o,
               generate_series(0, (o.size / {PART})::int) AS part"
     );
     let table = if count > 0 { hashed(client, "", &lines)? } else { Table { rows: 0, hash: "0".to_owned() } };
