@@ -87,3 +87,25 @@ fn large_objects_are_counted_one_after_the_other() {
     );
     assert_eq!(counted["hash"], hash, "as in every backup so far");
 }
+
+#[test]
+fn more_tables_are_counted_than_one_transaction_can_read() {
+    const TABLES: usize = 450;
+    let tables: String = (0..TABLES)
+        .map(|n| format!("create table t{n} (id int primary key); insert into t{n} values ({n});\n"))
+        .collect();
+    let server = Postgres::with(&["max_locks_per_transaction=10", "max_connections=20"]);
+    let host = Host::at(server, &tables);
+    let all = "do $$ begin for n in 0..449 loop execute 'select * from t' || n || ' where id = 1'; end loop; end $$";
+    let refused = host.server.program("psql").args(["-X", "-d", "app", "-c", all]).output().unwrap();
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert!(why.contains("out of shared memory"), "the server is as small as it should be: {why}");
+    Tool::backup(&host.config).exits(0).says("proved         restore");
+    assert_eq!(host.contents()["tables"].as_object().unwrap().len(), TABLES);
+    // With more than that the dump fails, and what the server advises is told.
+    let more: String = (0..4 * TABLES).map(|n| format!("create table u{n} (id int);\n")).collect();
+    host.server.script("app", &more);
+    Tool::backup(&host.config)
+        .exits(2)
+        .says("out of shared memory; hint: You might need to increase max_locks_per_transaction");
+}

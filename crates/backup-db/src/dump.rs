@@ -399,9 +399,15 @@ pub(crate) fn complaint(tail: &Tail) -> Option<String> {
     error_in(tail).or_else(|| tail.lines().pop())
 }
 
+/// The server's hint comes in a line of its own.
 fn error_in(tail: &Tail) -> Option<String> {
     let is_error = |line: &String| {
         ["error:", "ERROR:", "FATAL:", "PANIC:", "fatal:"].iter().any(|word| line.contains(word))
     };
-    tail.lines().into_iter().find(is_error)
+    let mut lines = tail.lines().into_iter().skip_while(|line| !is_error(line));
+    let error = lines.next()?;
+    let hint = lines
+        .take_while(|line| !is_error(line))
+        .find_map(|line| line.strip_prefix("HINT:").map(|hint| format!("; hint: {}", hint.trim())));
+    Some(error + &hint.unwrap_or_default())
 }

@@ -157,7 +157,7 @@ impl Restoring<'_> {
             let properties = Properties::read(client, version)?;
             let facts = Facts::read(client, &properties)?;
             let contents = server::before_the_dump(client)?;
-            Ok((version, facts, server::large_objects_and_tables(client, contents, Some(&counted))?))
+            Ok((version, facts, server::large_objects_and_tables(client, contents, &counted)?))
         });
         let (version, facts, contents): (u32, Facts, Contents) = picture.map_err(|error| match error {
             DbError::Refused(_) => failed(error),

@@ -52,6 +52,28 @@ impl Sequence {
     }
 }
 
+/// How a row is hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// As it is.
+    Record,
+    /// As text.
+    Text,
+    /// The text of each column first.
+    Columns,
+}
+
+impl Way {
+    /// Stands before the hash of a table.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Record => "",
+            Self::Text => "text ",
+            Self::Columns => "columns ",
+        }
+    }
+}
+
 /// Where two differ.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Differences {
@@ -74,13 +96,13 @@ impl Contents {
         self.tables.values().map(|table| table.rows).fold(0, u64::saturating_add)
     }
 
-    /// Stands before the hash of a table whose rows were hashed as text.
-    pub(crate) const AS_TEXT: &str = "text ";
-
-    /// Whether a table's rows were hashed as text.
-    pub(crate) fn is_hashed_as_text(&self, name: &str) -> bool {
-        let table = self.tables.get(name).or_else(|| self.materialized_views.get(name));
-        table.is_some_and(|table| table.hash.starts_with(Self::AS_TEXT))
+    /// How a table's rows were hashed.
+    pub(crate) fn way_of(&self, name: &str) -> Option<Way> {
+        let table = self.tables.get(name).or_else(|| self.materialized_views.get(name))?;
+        [Way::Text, Way::Columns]
+            .into_iter()
+            .find(|way| table.hash.starts_with(way.word()))
+            .or(Some(Way::Record))
     }
 
     /// Where another one differs from this.

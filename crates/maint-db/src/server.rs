@@ -3,6 +3,7 @@
 mod catalog;
 mod contents;
 mod database;
+mod relations;
 mod session;
 mod tls;
 

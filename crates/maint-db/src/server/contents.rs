@@ -1,36 +1,17 @@
 //! Rows and a hash for each table of a database, taken where the data are.
 //!
-//! A hash is the sum of the hashes of all rows, so that no order matters and two equal rows do not cancel out.
-//! Where every column is of a type whose hash is made of its value alone, the server hashes the row as it is;
-//! else as text, which is slower, and [`super::session`] pins what that text depends on.
+//! A hash is the sum of the hashes of all rows, so that no order matters and two equal rows do not cancel out;
+//! [`super::relations`] says what the hash of a row is.
 
-use super::session::DbError;
+use super::{
+    relations::{Relation, hashed},
+    session::DbError,
+};
 use crate::{
-    contents::{Contents, Sequence, Table},
+    contents::{Contents, Sequence, Table, Way},
     quote,
 };
 use postgres::{Client, Row};
-
-/// Relations whose rows are those of the database itself. What belongs to an extension is made by it, but for
-/// tables that it hands over as a whole. Rows of another server are not here.
-const RELATIONS: &str = "
-    SELECT n.nspname, c.relname, c.relkind = 'm', c.relispopulated, current_setting('server_version_num')::int >= 140000
-           AND EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
-           AND NOT EXISTS (SELECT 1 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation l ON l.oid = a.attcollation
-                           WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-                             AND (NOT coalesce(l.collisdeterministic, true)
-                                  OR (CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE t.oid END)::regtype::text <> ALL (
-                                      ARRAY['boolean', 'smallint', 'integer', 'bigint', 'real', 'double precision', 'numeric', 'text', 'character varying', 'bytea', 'uuid', 'jsonb',
-                                            'date', 'time without time zone', 'timestamp without time zone', 'timestamp with time zone', 'inet', 'cidr', 'macaddr', 'oid', 'name'])))
-           AND NOT (EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhrelid = c.oid) AND NOT c.relispartition),
-           CASE WHEN EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhrelid = c.oid) AND NOT c.relispartition
-                THEN (SELECT array_agg(a.attname::text ORDER BY a.attname) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) END
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
-      AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-      AND (NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-           OR EXISTS (SELECT 1 FROM pg_extension e WHERE c.oid = ANY (e.extconfig) AND e.extcondition[array_position(e.extconfig, c.oid)] = ''))
-    ORDER BY c.relpages DESC, 1, 2";
 
 const SEQUENCES: &str = "
     SELECT n.nspname, c.relname, s.seqcycle, s.seqincrement
@@ -63,40 +44,103 @@ impl Counted {
     }
 }
 
+/// So many tables are read before the locks of reading them are let go, those on their indexes among them: a server makes
+/// room for as many in each transaction if nobody told it otherwise.
+const BATCH: usize = 64;
+
 /// Counts what a snapshot sees, once a dump in the same snapshot has its locks. Our own come all at once and without
-/// waiting: who waits for one while the dump holds another is in nobody's way then.
-pub fn count_while_locked(client: &mut Client, contents: Contents) -> Result<Counted, postgres::Error> {
+/// waiting: who waits for one while the dump holds another is in nobody's way then. Only where there are so many
+/// tables that nobody else could lock anything any more, they come batch by batch.
+pub fn count_while_locked(client: &mut Client, mut contents: Contents) -> Result<Counted, postgres::Error> {
+    // The dump has locked its tables, and nothing is emptied any more until it has ended.
+    if let Some(why) = rewritten(client, None)? {
+        return Ok(Counted::Not(why));
+    }
+    let relations = Relation::all(client)?;
+    let at_once = if has_room(client, relations.len())? { relations.len() } else { BATCH };
+    client.batch_execute("SAVEPOINT unlocked")?;
+    for relations in relations.chunks(at_once.max(1)) {
+        if let Some(why) = lock(client, relations)? {
+            return Ok(Counted::Not(why));
+        }
+        count_batches(client, relations, &mut contents)?;
+        client.batch_execute("ROLLBACK TO unlocked")?;
+    }
+    contents.large_objects = Some(large_objects(client)?);
+    Ok(Counted::All(Box::new(contents)))
+}
+
+/// Whether a server has room for locks on so many tables, and a quarter of it is left for others.
+fn has_room(client: &mut Client, tables: usize) -> Result<bool, postgres::Error> {
+    let room: i64 = client
+        .query_one(
+            "SELECT current_setting('max_locks_per_transaction')::bigint
+                    * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint)",
+            &[],
+        )?
+        .get(0);
+    Ok(i64::try_from(tables).is_ok_and(|tables| tables <= room - room / 4))
+}
+
+/// Locks relations, and says why they cannot be counted, if that is so.
+fn lock(client: &mut Client, relations: &[Relation]) -> Result<Option<String>, postgres::Error> {
     const LOCK_NOT_AVAILABLE: &str = "55P03";
     const AT_ONCE: usize = 500;
-    let tables = client.query(RELATIONS, &[])?;
-    let names: Vec<String> = tables
-        .iter()
-        .filter(|row| !row.get::<_, bool>(2))
-        .map(|row| format!("ONLY {}", quote::qualified(row.get(0), row.get(1))))
-        .collect();
-    for names in names.chunks(AT_ONCE) {
-        match client.batch_execute(&format!("LOCK TABLE {} IN ACCESS SHARE MODE NOWAIT", names.join(", "))) {
-            Err(error) if error.code().is_some_and(|code| code.code() == LOCK_NOT_AVAILABLE) => {
-                return Ok(Counted::Not(
-                    "a table is being locked by somebody, and could not be counted beside the dump"
-                        .to_owned(),
-                ));
-            }
-            done => done?,
-        }
+    // What has gone since the dump has ended: the table, or its schema.
+    const GONE: [&str; 2] = ["42P01", "3F000"];
+    let tables: Vec<String> =
+        relations.iter().filter(|relation| !relation.is_view).map(Relation::from).collect();
+    for tables in tables.chunks(AT_ONCE) {
+        let sql = format!("LOCK TABLE {} IN ACCESS SHARE MODE NOWAIT", tables.join(", "));
+        let Err(error) = client.batch_execute(&sql) else { continue };
+        let what = match error.code().map(postgres::error::SqlState::code) {
+            Some(LOCK_NOT_AVAILABLE) => "is being locked by somebody",
+            Some(code) if GONE.contains(&code) => "was dropped by somebody",
+            _ => return Err(error),
+        };
+        return Ok(Some(format!("a table {what}, and could not be counted beside the dump")));
     }
-    // TRUNCATE and what rewrites a table show through every snapshot that was taken before.
-    let rewritten = client.query(
-        "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    rewritten(client, Some(relations.iter().map(|relation| relation.oid).collect()))
+}
+
+/// Says which relation is not what it was, of some or of all. TRUNCATE and what rewrites a table show through every
+/// snapshot that was taken before, and a name may be another table's by now.
+fn rewritten(client: &mut Client, of: Option<Vec<u32>>) -> Result<Option<String>, postgres::Error> {
+    let row = client.query_opt(
+        "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-           AND pg_relation_filenode(c.oid) IS DISTINCT FROM c.relfilenode ORDER BY 1",
-        &[],
+           AND ($1::oid[] IS NULL OR c.oid = ANY ($1))
+           AND (pg_relation_filenode(c.oid) IS DISTINCT FROM c.relfilenode
+                OR to_regclass(format('%I.%I', n.nspname, c.relname)) IS DISTINCT FROM c.oid::regclass)
+         ORDER BY 1, 2 LIMIT 1",
+        &[&of],
     )?;
-    if let Some(row) = rewritten.first() {
-        let name: String = row.get(0);
-        return Ok(Counted::Not(format!("{name} was emptied or rewritten while the backup began")));
+    Ok(row.map(|row| {
+        let name = quote::told(row.get(0), row.get(1));
+        format!("{name} was emptied or rewritten while the backup began")
+    }))
+}
+
+/// Counts relations that are locked. What is rolled back has changed nothing, and lets go of the locks that came with it.
+fn count_batches(
+    client: &mut Client,
+    relations: &[Relation],
+    contents: &mut Contents,
+) -> Result<(), postgres::Error> {
+    client.batch_execute("SAVEPOINT uncounted")?;
+    for relations in relations.chunks(BATCH) {
+        for relation in relations {
+            let table = relation.count(client, relation.way(None))?;
+            insert(contents, relation, table);
+        }
+        client.batch_execute("ROLLBACK TO uncounted")?;
     }
-    large_objects_and_tables(client, contents, None).map(|contents| Counted::All(Box::new(contents)))
+    Ok(())
+}
+
+fn insert(contents: &mut Contents, relation: &Relation, table: Table) {
+    let all = if relation.is_view { &mut contents.materialized_views } else { &mut contents.tables };
+    all.insert(relation.told(), table);
 }
 
 /// Rows that no dump takes along, in a sentence for each table: those of extensions that do not hand them over.
@@ -148,43 +192,16 @@ pub fn before_the_dump(client: &mut Client) -> Result<Contents, postgres::Error>
     Ok(contents)
 }
 
-/// Counts and hashes everything, in the way in which another one was, if that is to be compared with it. It takes
-/// as long as reading everything.
+/// Counts and hashes everything in the way in which another one was, to be compared with it. It takes as long as
+/// reading everything; outside of a transaction each table is let go before the next.
 pub fn large_objects_and_tables(
     client: &mut Client,
     mut contents: Contents,
-    like: Option<&Contents>,
+    like: &Contents,
 ) -> Result<Contents, postgres::Error> {
-    for row in client.query(RELATIONS, &[])? {
-        let (schema, name): (String, String) = (row.get(0), row.get(1));
-        let (is_view, is_filled, is_plain): (bool, bool, bool) = (row.get(2), row.get(3), row.get(4));
-        let name_shown = quote::told(&schema, &name);
-        let as_text = like.is_some_and(|like| like.is_hashed_as_text(&name_shown)) || !is_plain;
-        let only = if is_view { "" } else { "ONLY " };
-        let from = format!("{only}{}", quote::qualified(&schema, &name));
-        let table = if is_filled {
-            let by_name: Option<Vec<String>> = row.get(5);
-            let line = by_name.map_or_else(
-                || r#"("the row".*)::text"#.to_owned(),
-                |columns| {
-                    let columns: Vec<String> = columns
-                        .iter()
-                        .map(|column| format!(r#""the row".{}"#, quote::name(column)))
-                        .collect();
-                    format!("ROW({})::text", columns.join(", "))
-                },
-            );
-            let (how, hash) = if as_text {
-                (Contents::AS_TEXT, format!(r#"hashtextextended({line} COLLATE "C", 0)"#))
-            } else {
-                ("", r#"hash_record_extended("the row".*, 0)"#.to_owned())
-            };
-            hashed(client, how, &format!(r#"SELECT {hash} AS hash FROM {from} AS "the row""#))?
-        } else {
-            Table { rows: 0, hash: "not filled".to_owned() }
-        };
-        let all = if is_view { &mut contents.materialized_views } else { &mut contents.tables };
-        all.insert(name_shown, table);
+    for relation in Relation::all(client)? {
+        let table = relation.count(client, relation.way(Some(like)))?;
+        insert(&mut contents, &relation, table);
     }
     contents.large_objects = Some(large_objects(client)?);
     Ok(contents)
@@ -210,14 +227,6 @@ fn position(client: &mut Client, sequence: &Row) -> Result<i64, postgres::Error>
     Ok(if is_called { last.saturating_add(sequence.get(3)) } else { last })
 }
 
-/// Counts hashes and adds them up; `how` they were made stands before the sum.
-fn hashed(client: &mut Client, how: &str, hashes: &str) -> Result<Table, postgres::Error> {
-    let query = format!("SELECT count(*), coalesce(sum(hash), 0)::text FROM ({hashes}) AS hashes");
-    let row = client.query_one(&query, &[])?;
-    let (rows, sum): (i64, String) = (row.get(0), row.get(1));
-    Ok(Table { rows: u64::try_from(rows).unwrap_or_default(), hash: format!("{how}{sum}") })
-}
-
 /// By number, length and content; in parts, for one of more than a gigabyte cannot be read at once. Each is closed
 /// before the next is opened, for the server looks through all that are open.
 fn large_objects(client: &mut Client) -> Result<Table, postgres::Error> {
@@ -230,6 +239,10 @@ fn large_objects(client: &mut Client) -> Result<Table, postgres::Error> {
                      FROM (SELECT oid, lo_open(oid, 262144) AS descriptor FROM pg_largeobject_metadata OFFSET 0) AS opened OFFSET 0) AS measured OFFSET 0) AS o,
               generate_series(0, (o.size / {PART})::int) AS part"
     );
-    let table = if count > 0 { hashed(client, "", &lines)? } else { Table { rows: 0, hash: "0".to_owned() } };
+    let table = if count > 0 {
+        hashed(client, Way::Record, &lines)?
+    } else {
+        Table { rows: 0, hash: "0".to_owned() }
+    };
     Ok(Table { rows: u64::try_from(count).unwrap_or_default(), ..table })
 }

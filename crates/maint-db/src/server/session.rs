@@ -256,5 +256,6 @@ fn in_words(error: &postgres::Error) -> String {
         return text;
     };
     let detail = said.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
-    format!("{}: {}{detail}", said.severity(), said.message()).replace('\n', " ")
+    let hint = said.hint().map(|hint| format!("; hint: {hint}")).unwrap_or_default();
+    format!("{}: {}{detail}{hint}", said.severity(), said.message()).replace('\n', " ")
 }
