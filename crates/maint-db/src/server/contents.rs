@@ -11,7 +11,7 @@ use crate::{
     contents::{Contents, Sequence, Table, Way},
     quote,
 };
-use postgres::{Client, Row};
+use postgres::{Client, Row, error::SqlState};
 
 const SEQUENCES: &str = "
     SELECT n.nspname, c.relname, s.seqcycle, s.seqincrement
@@ -93,7 +93,7 @@ fn lock(client: &mut Client, relations: &[Relation]) -> Result<Option<String>, p
     for tables in tables.chunks(AT_ONCE) {
         let sql = format!("LOCK TABLE {} IN ACCESS SHARE MODE NOWAIT", tables.join(", "));
         let Err(error) = client.batch_execute(&sql) else { continue };
-        let what = match error.code().map(postgres::error::SqlState::code) {
+        let what = match error.code().map(SqlState::code) {
             Some(LOCK_NOT_AVAILABLE) => "is being locked by somebody",
             Some(code) if GONE.contains(&code) => "was dropped by somebody",
             _ => return Err(error),
@@ -130,12 +130,26 @@ fn count_batches(
     client.batch_execute("SAVEPOINT uncounted")?;
     for relations in relations.chunks(BATCH) {
         for relation in relations {
-            let table = relation.count(client, relation.way(None))?;
+            let table = match relation.count(client, relation.way(None)) {
+                Err(error) if is_too_long(&error) => {
+                    client.batch_execute("ROLLBACK TO uncounted")?;
+                    relation.count(client, Way::Columns)?
+                }
+                counted => counted?,
+            };
             insert(contents, relation, table);
         }
         client.batch_execute("ROLLBACK TO uncounted")?;
     }
     Ok(())
+}
+
+/// Whether the text of a row was longer than a text can be: writing one doubles quotation marks and backslashes.
+fn is_too_long(error: &postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|said| {
+        *said.code() == SqlState::PROGRAM_LIMIT_EXCEEDED
+            || said.message().starts_with("invalid memory alloc request size")
+    })
 }
 
 fn insert(contents: &mut Contents, relation: &Relation, table: Table) {
