@@ -44,9 +44,26 @@ impl Counted {
     }
 }
 
-/// So many tables are read before the locks of reading them are let go, those on their indexes among them: a server makes
-/// room for as many in each transaction if nobody told it otherwise.
-const BATCH: usize = 64;
+/// How many tables may be locked at once.
+struct Room {
+    /// For long: three quarters of what the server has room for; the rest is for others.
+    held: usize,
+    /// While they are read, which locks their indexes too: half of what is meant for each transaction.
+    read: usize,
+}
+
+impl Room {
+    fn of(client: &mut Client) -> Result<Self, postgres::Error> {
+        let row = client.query_one(
+            "SELECT current_setting('max_locks_per_transaction')::bigint,
+                    current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint",
+            &[],
+        )?;
+        let (each, transactions): (i64, i64) = (row.get(0), row.get(1));
+        let some = |locks: i64| usize::try_from(locks).unwrap_or(usize::MAX).max(1);
+        Ok(Self { held: some(each.saturating_mul(transactions) / 4 * 3), read: some(each / 2) })
+    }
+}
 
 /// Counts what a snapshot sees, once a dump in the same snapshot has its locks. Our own come all at once and without
 /// waiting: who waits for one while the dump holds another is in nobody's way then. Only where there are so many
@@ -57,29 +74,18 @@ pub fn count_while_locked(client: &mut Client, mut contents: Contents) -> Result
         return Ok(Counted::Not(why));
     }
     let relations = Relation::all(client)?;
-    let at_once = if has_room(client, relations.len())? { relations.len() } else { BATCH };
+    let room = Room::of(client)?;
+    let at_once = if relations.len() <= room.held { room.held } else { room.read };
     client.batch_execute("SAVEPOINT unlocked")?;
-    for relations in relations.chunks(at_once.max(1)) {
+    for relations in relations.chunks(at_once) {
         if let Some(why) = lock(client, relations)? {
             return Ok(Counted::Not(why));
         }
-        count_batches(client, relations, &mut contents)?;
+        count_batches(client, relations, room.read, &mut contents)?;
         client.batch_execute("ROLLBACK TO unlocked")?;
     }
     contents.large_objects = Some(large_objects(client)?);
     Ok(Counted::All(Box::new(contents)))
-}
-
-/// Whether a server has room for locks on so many tables, and a quarter of it is left for others.
-fn has_room(client: &mut Client, tables: usize) -> Result<bool, postgres::Error> {
-    let room: i64 = client
-        .query_one(
-            "SELECT current_setting('max_locks_per_transaction')::bigint
-                    * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint)",
-            &[],
-        )?
-        .get(0);
-    Ok(i64::try_from(tables).is_ok_and(|tables| tables <= room - room / 4))
 }
 
 /// Locks relations, and says why they cannot be counted, if that is so.
@@ -100,12 +106,13 @@ fn lock(client: &mut Client, relations: &[Relation]) -> Result<Option<String>, p
         };
         return Ok(Some(format!("a table {what}, and could not be counted beside the dump")));
     }
-    rewritten(client, Some(relations.iter().map(|relation| relation.oid).collect()))
+    let oids: Vec<u32> = relations.iter().map(|relation| relation.oid).collect();
+    rewritten(client, Some(&oids))
 }
 
 /// Says which relation is not what it was, of some or of all. TRUNCATE and what rewrites a table show through every
 /// snapshot that was taken before, and a name may be another table's by now.
-fn rewritten(client: &mut Client, of: Option<Vec<u32>>) -> Result<Option<String>, postgres::Error> {
+fn rewritten(client: &mut Client, of: Option<&[u32]>) -> Result<Option<String>, postgres::Error> {
     let row = client.query_opt(
         "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
@@ -125,10 +132,11 @@ fn rewritten(client: &mut Client, of: Option<Vec<u32>>) -> Result<Option<String>
 fn count_batches(
     client: &mut Client,
     relations: &[Relation],
+    at_once: usize,
     contents: &mut Contents,
 ) -> Result<(), postgres::Error> {
     client.batch_execute("SAVEPOINT uncounted")?;
-    for relations in relations.chunks(BATCH) {
+    for relations in relations.chunks(at_once) {
         for relation in relations {
             let table = match relation.count(client, relation.way(None)) {
                 Err(error) if is_too_long(&error) => {
