@@ -91,11 +91,11 @@ fn large_objects_are_counted_one_after_the_other() {
 #[test]
 fn more_tables_are_counted_than_one_transaction_can_read() {
     const TABLES: usize = 450;
-    let tables: String = (0..TABLES)
-        .map(|n| format!("create table t{n} (id int primary key); insert into t{n} values ({n});\n"))
+    let tables: Vec<String> = (0..TABLES)
+        .map(|n| format!("create table t{n} (id int primary key); insert into t{n} values ({n})"))
         .collect();
     let server = Postgres::with(&["max_locks_per_transaction=10", "max_connections=20"]);
-    let host = Host::at(server, &tables);
+    let host = Host::at(server, &tables.join(";\n"));
     let all = "do $$ begin for n in 0..449 loop execute 'select * from t' || n || ' where id = 1'; end loop; end $$";
     let refused = host.server.program("psql").args(["-X", "-d", "app", "-c", all]).output().unwrap();
     let why = String::from_utf8_lossy(&refused.stderr);
@@ -103,8 +103,8 @@ fn more_tables_are_counted_than_one_transaction_can_read() {
     Tool::backup(&host.config).exits(0).says("proved         restore");
     assert_eq!(host.contents()["tables"].as_object().unwrap().len(), TABLES);
     // With more than that the dump fails, and what the server advises is told.
-    let more: String = (0..4 * TABLES).map(|n| format!("create table u{n} (id int);\n")).collect();
-    host.server.script("app", &more);
+    let more: Vec<String> = (0..4 * TABLES).map(|n| format!("create table u{n} (id int)")).collect();
+    host.server.script("app", &more.join(";\n"));
     Tool::backup(&host.config)
         .exits(2)
         .says("out of shared memory; hint: You might need to increase max_locks_per_transaction");

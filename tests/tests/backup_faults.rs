@@ -229,16 +229,16 @@ fn a_table_that_somebody_locks_is_not_waited_for_for_ever() {
 
 #[test]
 fn what_takes_too_long_is_ended() {
-    let host = Host::new("timeout = '3s'");
+    let host = Host::new("timeout = '10s'");
     let held = host.hold("lock table zz in access exclusive mode");
     let run = host.begin();
-    host.failed(run, "longer than 3s");
+    host.failed(run, "longer than 10s");
     drop(held);
 }
 
 #[test]
 fn a_server_that_hangs_does_not_hang_the_run() {
-    let host = Host::new("timeout = '4s'");
+    let host = Host::new("timeout = '10s'");
     let held = host.hold("lock table zz in access exclusive mode");
     let run = host.begin();
     let pids = Command::new("pgrep")

@@ -371,34 +371,28 @@ fn verify(run: &Run, args: &BackupArgs, section: &Section, id: &str, level: Leve
     let mut steps = Steps::begin();
     match Keeper::open(run, &section.backup.dir, None, args.changing.lock_wait) {
         Err(NoStore { status, why }) => done.note(status, why),
-        Ok(keeper) => match keeper.shelf(Some(&section.name)) {
-            Err(why) => done.note(Status::Critical, why),
-            Ok(shelf) => match shelf.backups.into_iter().find(|manifest| manifest.id == id) {
-                None => {
-                    let why = shelf.damaged.into_iter().find(|(name, _)| name == id);
-                    let why = why.map_or_else(|| "it is gone".to_owned(), |(_, why)| why);
-                    crate::job::fail(&mut done, "prove", id, format!("it is damaged: {why}"));
+        Ok(keeper) => match keeper.manifest(id) {
+            Err(why) => crate::job::fail(&mut done, "prove", id, format!("it is damaged: {why}")),
+            Ok(None) => crate::job::fail(&mut done, "prove", id, "it is no backup any more".to_owned()),
+            Ok(Some(mut manifest)) => {
+                let prover = Prover { case: Case { run, args, section }, keeper: &keeper };
+                // No restore says more than its files do: they come first.
+                let mut tried = prover.prove(&mut manifest, Level::Checksum, &mut steps);
+                if level == Level::Restore && matches!(tried, Tried::Holds(_) | Tried::Unwritten(_)) {
+                    tried = prover.prove(&mut manifest, Level::Restore, &mut steps);
                 }
-                Some(mut manifest) => {
-                    let prover = Prover { case: Case { run, args, section }, keeper: &keeper };
-                    // No restore says more than its files do: they come first.
-                    let mut tried = prover.prove(&mut manifest, Level::Checksum, &mut steps);
-                    if level == Level::Restore && matches!(tried, Tried::Holds(_) | Tried::Unwritten(_)) {
-                        tried = prover.prove(&mut manifest, Level::Restore, &mut steps);
+                match tried {
+                    Tried::Holds(remarks) => told.found.extend(remarks),
+                    // On a disk that takes nothing it is still worth knowing.
+                    Tried::Unwritten(why) => told.found.push(why),
+                    Tried::Fails(why) => crate::job::fail(&mut done, "prove", id, why),
+                    Tried::Untried(why) => {
+                        done.note(Status::Warning, format!("it could not be proved: {why}"))
                     }
-                    match tried {
-                        Tried::Holds(remarks) => told.found.extend(remarks),
-                        // On a disk that takes nothing it is still worth knowing.
-                        Tried::Unwritten(why) => told.found.push(why),
-                        Tried::Fails(why) => crate::job::fail(&mut done, "prove", id, why),
-                        Tried::Untried(why) => {
-                            done.note(Status::Warning, format!("it could not be proved: {why}"))
-                        }
-                    }
-                    tell(&manifest, &mut done, &mut told);
-                    told.found.insert(0, in_tables(&manifest));
                 }
-            },
+                tell(&manifest, &mut done, &mut told);
+                told.found.insert(0, in_tables(&manifest));
+            }
         },
     }
     told.steps = steps.all;

@@ -245,7 +245,7 @@ impl Store {
     }
 
     /// The manifest of a folder; none where the folder is no backup.
-    fn manifest(&self, id: &str) -> Result<Option<Manifest>, String> {
+    pub(crate) fn manifest(&self, id: &str) -> Result<Option<Manifest>, String> {
         let folder = self.depot.open(id).map_err(|error| format!("cannot be opened: {error}"))?;
         let mut text = String::new();
         match open(&folder, MANIFEST) {
