@@ -3,6 +3,7 @@
 
 mod app_db;
 mod full_disk;
+mod kills;
 mod mounted;
 mod oracle;
 mod postgres;
@@ -14,6 +15,7 @@ mod tree;
 
 pub use app_db::{AppDb, dumped};
 pub use full_disk::{FullDisk, Kind, everything_below};
+pub use kills::Kills;
 pub use mounted::{Hanging, Mounted};
 pub use oracle::{Picture, files_older_than};
 pub use postgres::{Postgres, newest_bin};

@@ -1,7 +1,7 @@
 //! A saved plan is carried out exactly, or less: each file must be the one that was looked at, on the same
 //! machine, filesystem and configuration.
 
-use maint_tests::{Done, Mounted, Picture, Random, Scratch, Tool, Tree, days, now, scale, set_age};
+use maint_tests::{Done, Kills, Mounted, Picture, Random, Scratch, Tool, Tree, days, now, scale, set_age};
 use nix::fcntl::{Flock, FlockArg};
 use std::{
     fs::{self, File},
@@ -354,10 +354,9 @@ fn a_plan_without_a_configuration_is_applied_with_the_same_words() {
 
 #[test]
 fn a_plan_killed_half_way_is_finished_by_the_next() {
-    let rounds = scale(15, 60);
+    let mut kills = Kills::new(scale(15, 60));
     let mut random = Random::seeded("plan kill");
-    let mut in_the_act = 0;
-    for round in 0..rounds {
+    while let Some(round) = kills.next_round() {
         let planned = Planned::of(
             |tree| {
                 (0..400).fold(tree, |tree, n| tree.file(format!("d{}/f{n}", n % 9), days(9))).file("new", 0)
@@ -369,11 +368,11 @@ fn a_plan_killed_half_way_is_finished_by_the_next() {
         child.kill().unwrap();
         child.wait().unwrap();
         let left = planned.tree.names().len() - 1;
-        in_the_act += usize::from(left > 0 && left < 400);
+        kills.met(left > 0 && left < 400);
         planned.apply().exits(0);
         assert_eq!(planned.tree.names(), ["new"], "round {round}");
     }
-    println!("{rounds} kills, {in_the_act} in the act");
+    kills.assert_enough();
 }
 
 #[test]
