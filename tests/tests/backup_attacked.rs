@@ -1,9 +1,8 @@
 //! What once made `backup-db` call a backup proved that was none, or refuse one that was good; and what else two hostile
 //! reviews of it found at real servers.
 
-use maint_tests::{Postgres, Scratch, Tool, reseal, wait_until};
+use maint_tests::{Postgres, ServedDb, Tool, reseal, wait_until};
 use std::{
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,38 +10,14 @@ use std::{
     time::Duration,
 };
 
-struct Host {
-    server: Postgres,
-    scratch: Scratch,
-    config: PathBuf,
-}
-
-impl Host {
-    fn new(database: &str, sql: &str) -> Self {
-        let (server, scratch) = (Postgres::start(), Scratch::new());
-        server.create(database);
-        server.script(database, sql);
-        let config = Self::configure(&server, &scratch, database, "");
-        Self { server, scratch, config }
-    }
-
-    fn configure(server: &Postgres, scratch: &Scratch, database: &str, keys: &str) -> PathBuf {
-        let (url, backups) = (server.url(&database.replace('=', "%3d")), scratch.path().join("backups"));
-        scratch.config(&format!(
-            "[database.main]\nurl = '{url}'\n[database.main.backup]\ndir = '{}'\nkeep = {{ last = 9 }}\n{keys}\n",
-            backups.display()
-        ))
-    }
-
-    fn id(&self) -> String {
-        let listed = Tool::backup(&self.config).args("list --json").exits(0).json();
-        listed["backups"][0]["id"].as_str().unwrap().to_owned()
-    }
+/// A host with a database of this name.
+fn served(database: &str, sql: &str) -> ServedDb {
+    ServedDb::at(Postgres::start(), database, sql, "")
 }
 
 #[test]
 fn ordinary_things_are_proved() {
-    let host = Host::new(
+    let host = served(
         "app",
         "create extension pg_trgm version '1.5'; comment on schema public is 'ours';
          create table parent (a int); create table child (b text) inherits (parent); alter table parent add c int; insert into child values (1, 'x', 2);
@@ -76,9 +51,8 @@ fn ordinary_things_are_proved() {
     done.says("proved         restore").says("materialized view public.what is new");
     temporary.kill().unwrap();
     temporary.wait().unwrap();
-    let id = host.id();
-    let roles =
-        std::fs::read_to_string(host.scratch.path().join("backups").join(&id).join("roles.sql")).unwrap();
+    let id = host.newest();
+    let roles = std::fs::read_to_string(host.backups().join(&id).join("roles.sql")).unwrap();
     assert!(roles.contains("ALTER ROLE ALL SET \"work_mem\" TO '5MB'"), "{roles}");
     Tool::backup(&host.config)
         .args(&format!("restore {id} --no-owner --into"))
@@ -86,10 +60,10 @@ fn ordinary_things_are_proved() {
         .exits(0);
     // A database without the schema that every new one has.
     let bare =
-        Host::new("bare", "drop schema public; create schema other; create table other.t as select 1 as a");
+        served("bare", "drop schema public; create schema other; create table other.t as select 1 as a");
     Tool::backup(&bare.config).exits(0).says("proved         restore");
     Tool::backup(&bare.config)
-        .args(&format!("restore {} --into", bare.id()))
+        .args(&format!("restore {} --into", bare.newest()))
         .arg(bare.server.url("again"))
         .exits(0);
     assert_eq!(bare.server.sql("again", "select count(*) from pg_namespace where nspname = 'public'"), "0");
@@ -97,7 +71,7 @@ fn ordinary_things_are_proved() {
 
 #[test]
 fn what_was_emptied_under_the_snapshot_is_not_proved_empty() {
-    let host = Host::new(
+    let host = served(
         "app",
         "create table abig as select i, md5(i::text) m from generate_series(1, 20000) i; create table live as select i from generate_series(1, 1000) i",
     );
@@ -118,9 +92,7 @@ fn what_was_emptied_under_the_snapshot_is_not_proved_empty() {
     held.wait().unwrap();
     let done = run.join().unwrap();
     assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
-    let manifest =
-        std::fs::read_to_string(host.scratch.path().join("backups").join(host.id()).join("manifest.json"))
-            .unwrap();
+    let manifest = std::fs::read_to_string(host.backups().join(host.newest()).join("manifest.json")).unwrap();
     let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
     assert_eq!(
         manifest["contents"]["tables"]["public.live"]["rows"], 1000,
@@ -130,7 +102,7 @@ fn what_was_emptied_under_the_snapshot_is_not_proved_empty() {
 
 #[test]
 fn nobody_is_held_up_by_a_backup() {
-    let host = Host::new(
+    let host = served(
         "app",
         "create table other as select i, md5(i::text) m from generate_series(1, 300000) i; create table live as select i from generate_series(1, 1000) i",
     );
@@ -177,7 +149,7 @@ fn nobody_is_held_up_by_a_backup() {
 
 #[test]
 fn what_no_dump_takes_along_is_told() {
-    let host = Host::new(
+    let host = served(
         "app",
         "create extension hstore; create table important as select generate_series(1, 100) a; analyze important; alter extension hstore add table important",
     );
@@ -188,14 +160,14 @@ fn what_no_dump_takes_along_is_told() {
 
 #[test]
 fn a_server_with_odd_habits_is_proved_all_the_same() {
-    let host = Host::new("x=y", "create role boss superuser login; create table t as select 1 as a");
+    let host = served("x=y", "create role boss superuser login; create table t as select 1 as a");
     host.server.sql("postgres", "alter system set idle_session_timeout = '700ms'");
     host.server.sql("postgres", "alter system set idle_in_transaction_session_timeout = '700ms'");
     host.server.sql("postgres", "alter role postgres set default_transaction_read_only = on");
     host.server.script("postgres", "set default_transaction_read_only = off; alter role postgres set statement_timeout = '5s'; select pg_reload_conf()");
     Tool::backup(&host.config).exits(0).says("proved         restore");
     Tool::backup(&host.config)
-        .args(&format!("restore {} --into", host.id()))
+        .args(&format!("restore {} --into", host.newest()))
         .arg(host.server.url("again"))
         .exits(0);
     // The first role of all may be forbidden to log in.
@@ -213,12 +185,12 @@ fn a_server_with_odd_habits_is_proved_all_the_same() {
 
 #[test]
 fn what_somebody_made_ready_is_not_thrown_away() {
-    let host = Host::new(
+    let host = served(
         "app",
         "create role app login; create role bob; create table t as select 1 as a; create policy p on t to bob; alter database app connection limit 5; comment on database app is 'origin'; alter database app set statement_timeout = '77s'; create role maint_proof",
     );
     Tool::backup(&host.config).exits(0);
-    let id = host.id();
+    let id = host.newest();
     let restore = |more: &str, database: &str| {
         Tool::backup(&host.config).args(&format!("restore {id} {more} --into")).arg(host.server.url(database))
     };
@@ -249,17 +221,17 @@ fn what_somebody_made_ready_is_not_thrown_away() {
 
 #[test]
 fn a_drill_that_fails_makes_the_next_proof_due() {
-    let host = Host::new("app", "create table t as select 1 as a");
-    let config = Host::configure(&host.server, &host.scratch, "app", "verify-every = '7d'");
-    Tool::backup(&config).exits(0).says("proved         restore");
+    let host = served("app", "create table t as select 1 as a");
+    host.configure("app", "verify-every = '7d'");
+    Tool::backup(&host.config).exits(0).says("proved         restore");
     // What was counted is not what comes out: nobody may rely on it until another restore has held.
-    let manifest = host.scratch.path().join("backups").join(host.id()).join("manifest.json");
+    let manifest = host.backups().join(host.newest()).join("manifest.json");
     std::thread::sleep(Duration::from_millis(1100));
-    Tool::backup(&config).exits(0).says("proved         checksum");
+    Tool::backup(&host.config).exits(0).says("proved         checksum");
     reseal(&manifest, |body| body.replace("\"rows\": 1", "\"rows\": 2"));
     let id = manifest.parent().unwrap().file_name().unwrap().to_str().unwrap();
-    let failed = Tool::backup(&config).args(&format!("verify {id} --level restore")).exits(2);
+    let failed = Tool::backup(&host.config).args(&format!("verify {id} --level restore")).exits(2);
     failed.says("table public.t has 1 rows, and had 2 when it was backed up");
     std::thread::sleep(Duration::from_millis(1100));
-    Tool::backup(&config).exits(0).says("proved         restore");
+    Tool::backup(&host.config).exits(0).says("proved         restore");
 }

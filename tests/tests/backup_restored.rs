@@ -1,50 +1,20 @@
 //! `backup-db` and what a restore must not lose, must not overwrite, and must be able to do.
 
-use maint_tests::{Postgres, Scratch, Tool, scale, wait_until};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use maint_tests::{Postgres, ServedDb, Tool, scale, wait_until};
+use std::{fs, path::Path};
 
-/// A server with a database, and a section that backs it up.
-struct Host {
-    server: Postgres,
-    scratch: Scratch,
-    config: PathBuf,
-}
-
-impl Host {
-    fn new(server: Postgres, made: &str, keys: &str) -> Self {
-        server.create("app");
-        server.script("app", made);
-        let scratch = Scratch::new();
-        let config = scratch.config(&format!(
-            "[database.main]\nurl = '{}'\n[database.main.backup]\ndir = '{}'\nkeep = {{ last = 5 }}\n{keys}\n",
-            server.url("app"),
-            scratch.path().join("backups").display()
-        ));
-        Self { server, scratch, config }
-    }
-
-    fn back_up(&self) -> String {
-        let done = Tool::backup(&self.config).arg("--json").exits(0).json();
-        assert_eq!(done["targets"][0]["verified"], "restore", "{done}");
-        done["targets"][0]["id"].as_str().unwrap_or_else(|| panic!("{done}")).to_owned()
-    }
-
-    fn restore(&self, id: &str, url: &str) -> Tool {
-        Tool::backup(&self.config).args(&format!("restore {id} --into {url}"))
-    }
+fn restore(host: &ServedDb, id: &str, url: &str) -> Tool {
+    Tool::backup(&host.config).args(&format!("restore {id} --into {url}"))
 }
 
 #[test]
 fn what_was_put_there_meanwhile_is_not_dropped() {
     let rows = scale(300_000, 1_500_000);
     let made = format!("create table t as select i, md5(i::text) as m from generate_series(1, {rows}) i");
-    let host = Host::new(Postgres::start(), &made, "");
+    let host = ServedDb::new(&made);
     let id = host.back_up();
     host.server.create("target");
-    let restore = host.restore(&id, &host.server.url("target"));
+    let restore = restore(&host, &id, &host.server.url("target"));
     let running = std::thread::spawn(move || restore.run());
     wait_until("a restore", || {
         host.server.sql("postgres", "select count(*) from pg_database where datname ~ '^maint_restore_'")
@@ -61,7 +31,7 @@ fn what_was_put_there_meanwhile_is_not_dropped() {
 
 #[test]
 fn whatever_somebody_made_is_something() {
-    let host = Host::new(Postgres::start(), "create table t (a int)", "");
+    let host = ServedDb::new("create table t (a int)");
     let id = host.back_up();
     for made in [
         "create collation mine from \"C\"",
@@ -76,7 +46,7 @@ fn whatever_somebody_made_is_something() {
     ] {
         host.server.create("target");
         host.server.sql("target", made);
-        let done = host.restore(&id, &host.server.url("target")).run();
+        let done = restore(&host, &id, &host.server.url("target")).run();
         assert_eq!(done.code, Some(4), "{made}: {}", done.stdout);
         done.says("is not empty");
         host.server.sql("postgres", "drop database target");
@@ -84,10 +54,10 @@ fn whatever_somebody_made_is_something() {
     host.server.create("target");
     host.server.sql("target", "alter database target set work_mem = '9MB'");
     let into = host.server.url("target");
-    host.restore(&id, &into).exits(4).says("has settings of its own");
+    restore(&host, &id, &into).exits(4).says("has settings of its own");
     host.server.sql("target", "alter database target reset all");
     host.server.sql("target", "create temporary table passing (a int)");
-    host.restore(&id, &host.server.url("target")).exits(0);
+    restore(&host, &id, &host.server.url("target")).exits(0);
 }
 
 #[test]
@@ -95,9 +65,9 @@ fn what_is_in_it_may_need_what_it_is_set_to() {
     let made = "create table t (a int, tenant text); insert into t values (1, 'acme'), (2, 'other');
         alter database app set app.tenant = 'acme'; set app.tenant = 'acme';
         create materialized view mv as select * from t where tenant = current_setting('app.tenant')";
-    let host = Host::new(Postgres::start(), made, "");
+    let host = ServedDb::new(made);
     let id = host.back_up();
-    host.restore(&id, &host.server.url("again")).exits(0);
+    restore(&host, &id, &host.server.url("again")).exits(0);
     assert_eq!(host.server.sql("again", "select a from mv"), "1");
 }
 
@@ -105,7 +75,7 @@ fn what_is_in_it_may_need_what_it_is_set_to() {
 fn an_owner_restores_what_he_may() {
     let made = "create role lim login createdb; create table t (a int);
         alter database app set log_statement = 'all'; alter database app set work_mem = '7MB'";
-    let host = Host::new(Postgres::start(), made, "");
+    let host = ServedDb::new(made);
     let id = host.back_up();
     let url = host.server.url("mine").replace("postgres@", "lim@");
     for more in ["--no-owner", ""] {
@@ -126,7 +96,7 @@ fn an_owner_restores_what_he_may() {
 #[test]
 fn roles_that_come_and_go_hinder_no_proof() {
     let made = "create table t as select i, md5(i::text) as m from generate_series(1, 400000) i; create role old_token login";
-    let host = Host::new(Postgres::start(), made, "");
+    let host = ServedDb::new(made);
     let mut changes = host.server.beside(
         "postgres",
         "do $$ begin for i in 1..40 loop execute 'create role token_' || i || ' login'; commit; perform pg_sleep(0.1); end loop; end $$",
@@ -134,9 +104,8 @@ fn roles_that_come_and_go_hinder_no_proof() {
     host.server.sql("postgres", "drop role old_token");
     let id = host.back_up();
     changes.wait().unwrap();
-    let roles = fs::read_to_string(host.scratch.path().join("backups").join(&id).join("roles.sql")).unwrap();
-    let schema =
-        fs::read_to_string(host.scratch.path().join("backups").join(&id).join("schema.txt")).unwrap();
+    let roles = fs::read_to_string(host.backups().join(&id).join("roles.sql")).unwrap();
+    let schema = fs::read_to_string(host.backups().join(&id).join("schema.txt")).unwrap();
     for n in 1..=40 {
         let (dumped, told) = (format!("CREATE ROLE token_{n};"), format!("role token_{n} "));
         assert_eq!(roles.contains(&dumped), schema.contains(&told), "{n}");
@@ -145,8 +114,12 @@ fn roles_that_come_and_go_hinder_no_proof() {
 
 #[test]
 fn no_database_is_left_out_without_a_word() {
-    let host =
-        Host::new(Postgres::start(), "create table t (a int)", "databases = 'all'\nexcept = ['spare']");
+    let host = ServedDb::at(
+        Postgres::start(),
+        "app",
+        "create table t (a int)",
+        "databases = 'all'\nexcept = ['spare']",
+    );
     for name in ["pattern", "shut", "spare", "bare"] {
         host.server.create(name);
         if name != "bare" {
@@ -169,7 +142,7 @@ fn no_database_is_left_out_without_a_word() {
 
 #[test]
 fn who_waits_for_no_lock_waits_not_at_all() {
-    let host = Host::new(Postgres::start(), "create table t (a int)", "lock-wait = '0s'");
+    let host = ServedDb::at(Postgres::start(), "app", "create table t (a int)", "lock-wait = '0s'");
     let mut held = host.server.beside("app", "begin; lock table t; select pg_sleep(60)");
     wait_until("a lock", || {
         host.server.sql("app", "select count(*) from pg_locks where relation = 't'::regclass and granted")
@@ -184,7 +157,7 @@ fn who_waits_for_no_lock_waits_not_at_all() {
 
 #[test]
 fn backups_in_quick_succession_have_moments_of_their_own() {
-    let host = Host::new(Postgres::start(), "create table t (a int)", "verify = 'checksum'");
+    let host = ServedDb::at(Postgres::start(), "app", "create table t (a int)", "verify = 'checksum'");
     let mut ids: Vec<String> = Vec::new();
     for _ in 0..4 {
         let done = Tool::backup(&host.config).arg("--json").exits(0).json();
@@ -195,7 +168,7 @@ fn backups_in_quick_succession_have_moments_of_their_own() {
 
 #[test]
 fn where_anybody_may_swap_them_no_backups_are_kept() {
-    let host = Host::new(Postgres::start(), "create table t (a int)", "");
+    let host = ServedDb::new("create table t (a int)");
     let dir = host.scratch.folder("backups");
     let mode = |path: &Path, mode: u32| {
         fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
