@@ -21,7 +21,7 @@ pub use mounted::{Hanging, Mounted};
 pub use oracle::{Picture, files_older_than};
 pub use postgres::{Postgres, newest_bin};
 pub use random::Random;
-pub use scratch::Scratch;
+pub use scratch::{Scratch, chmod};
 pub use served_db::ServedDb;
 pub use space::{Space, fill};
 pub use tool::{Done, Tool, json_lines, reseal};

@@ -63,7 +63,7 @@ impl Scratch {
         let path = self.0.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
-        set_mode(&path, 0o644);
+        chmod(&path, 0o644);
         path
     }
 
@@ -97,7 +97,8 @@ impl Drop for Scratch {
     }
 }
 
-fn set_mode(path: &Path, mode: u32) {
+/// Gives a file or a folder this mode.
+pub fn chmod(path: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }

@@ -1,6 +1,6 @@
 //! `backup-db` and real PostgreSQL servers: what comes back is what was there.
 
-use maint_tests::{Done, Postgres, Scratch, Tool, json_lines, scale};
+use maint_tests::{Done, Postgres, Scratch, Tool, chmod, json_lines, scale};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -367,11 +367,6 @@ fn passwords_are_used_and_never_told() {
             done.stderr
         );
     }
-}
-
-fn chmod(path: &Path, mode: u32) {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
 fn openssl(folder: &Path, words: &str) {

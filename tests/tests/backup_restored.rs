@@ -1,7 +1,7 @@
 //! `backup-db` and what a restore must not lose, must not overwrite, and must be able to do.
 
-use maint_tests::{Postgres, ServedDb, Tool, scale, wait_until};
-use std::{fs, path::Path};
+use maint_tests::{Postgres, ServedDb, Tool, chmod, scale, wait_until};
+use std::fs;
 
 fn restore(host: &ServedDb, id: &str, url: &str) -> Tool {
     Tool::backup(&host.config).args(&format!("restore {id} --into {url}"))
@@ -170,11 +170,8 @@ fn backups_in_quick_succession_have_moments_of_their_own() {
 fn where_anybody_may_swap_them_no_backups_are_kept() {
     let host = ServedDb::new("create table t (a int)");
     let dir = host.scratch.folder("backups");
-    let mode = |path: &Path, mode: u32| {
-        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
-    };
-    mode(&dir, 0o777);
+    chmod(&dir, 0o777);
     Tool::backup(&host.config).exits(4).says("anybody may rename and remove what lies there");
-    mode(&dir, 0o1777);
+    chmod(&dir, 0o1777);
     Tool::backup(&host.config).exits(0);
 }

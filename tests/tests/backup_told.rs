@@ -1,16 +1,12 @@
 //! What `backup-db` tells, and what it must not: no secret, no wrong reason, and no backup that is there left unsaid.
 
-use maint_tests::{AppDb, Picture, Postgres, Scratch, Tool, dumped};
+use maint_tests::{AppDb, Picture, Postgres, Scratch, Tool, chmod, dumped};
 use std::{
     fs,
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    os::unix::fs::MetadataExt as _,
     path::Path,
     process::{Command, Stdio},
 };
-
-fn chmod(path: &Path, mode: u32) {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-}
 
 #[test]
 fn no_fault_of_a_configuration_shows_a_password() {

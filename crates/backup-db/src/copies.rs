@@ -6,13 +6,16 @@ use crate::{
     keep::{Judged, let_go, of_database, tell_damaged},
     store::{Keeper, NoStore, Patience},
 };
-use maint_core::text::{count as words, shown_path};
+use maint_core::{
+    fs::Root,
+    text::{count as words, shown_path},
+};
 use maint_db::{backup::Manifest, section::CopyTo};
 use maint_run::{
     exit::Status,
     report::{BackedUp, Target},
 };
-use std::{io::Write as _, os::unix::fs::MetadataExt as _, path::Path};
+use std::{io::Write as _, path::Path};
 
 /// Copies what the second place is to keep and does not have, and lets go there what no rule keeps.
 pub(crate) fn copy_on(
@@ -25,7 +28,7 @@ pub(crate) fn copy_on(
 ) {
     let Case { run, section, .. } = *case;
     let place = shown_path(&to.dir);
-    if is_same_folder(keeper.path(), &to.dir) {
+    if is_same_folder(keeper.depot().root(), &to.dir) {
         let here = shown_path(keeper.path());
         let why = format!("no copy in {place}: it is the same folder as dir, {here}, by another way");
         return done.note(Status::Warning, why);
@@ -74,9 +77,8 @@ pub(crate) fn copy_on(
 }
 
 /// Through a link or a bind mount one folder has two names.
-fn is_same_folder(one: &Path, other: &Path) -> bool {
-    let identity = |path| std::fs::metadata(path).ok().map(|seen| (seen.dev(), seen.ino()));
-    identity(one).is_some_and(|its| identity(other) == Some(its))
+fn is_same_folder(here: &Root, there: &Path) -> bool {
+    Root::to_look(there).is_ok_and(|there| there.below(here).is_some_and(|path| path.is_empty()))
 }
 
 /// Makes sure that a copy is there and is what its original is. Answers whether it was made.

@@ -186,9 +186,7 @@ fn note_forgotten(run: &Run, section: &Section, server: &Server, without: &[Forg
     };
     let patience = Patience::new(section.backup.lock_wait);
     let is_empty = |forgotten: &&Forgotten| {
-        let database = server.with_database(forgotten.name());
-        let session = Session::open(&database, &words::application(section), &|| patience.over());
-        session.and_then(|session| session.run(&|| patience.over(), server::is_empty)).unwrap_or(false)
+        server::is_seen_empty(server, forgotten.name(), &words::application(section), &|| patience.over())
     };
     for forgotten in without.iter().filter(|one| !is_anybodys(one)).filter(|one| !is_empty(one)) {
         done.note(Status::Warning, forgotten.in_words());

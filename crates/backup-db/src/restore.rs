@@ -298,14 +298,6 @@ impl IntoServer<'_> {
 }
 
 impl Goal<'_> {
-    /// What cannot be looked at is not empty.
-    fn is_still_empty(&self, name: &str) -> bool {
-        let asked = || None;
-        Session::open(&self.server.with_database(name), NAME, &asked)
-            .and_then(|session| session.run(&asked, server::is_empty))
-            .unwrap_or(false)
-    }
-
     /// Gives the new database the name it was meant to have, and lets the old one go. What was put into an empty one
     /// meanwhile is as dear as what was there before.
     fn swap_in(&self, fresh: &str, replaces: bool) -> Result<Option<String>, (Status, String)> {
@@ -326,7 +318,7 @@ impl Goal<'_> {
                 why => critical(why),
             },
         )?;
-        if !replaces && !self.is_still_empty(&aside) {
+        if !replaces && !server::is_seen_empty(self.server, &aside, NAME, &wait) {
             server::rename(session, &[(database, fresh), (&aside, database)], &wait).map_err(|error| {
                 critical(format!("{error}: what was in {database} is in {aside} now, look at both"))
             })?;

@@ -13,8 +13,8 @@ pub use contents::{
     settings_of_all_roles,
 };
 pub use database::{
-    Databases, Known, Properties, Setting, create, drop_database, is_empty, known, leftovers, missing_roles,
-    needed_roles, others_connected, rename, server_of, unavoidable_roles,
+    Databases, Known, Properties, Setting, create, drop_database, is_empty, is_seen_empty, known, leftovers,
+    missing_roles, needed_roles, others_connected, rename, server_of, unavoidable_roles,
 };
 pub use postgres::{Client, Error};
 pub use session::{DbError, GiveUp, Pending, Session};

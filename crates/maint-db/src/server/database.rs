@@ -1,7 +1,7 @@
 //! Databases of a server: which there are, what is special about one, and how another is made like it.
 
 use super::session::{DbError, GiveUp, Session};
-use crate::quote;
+use crate::{address::Server, quote};
 use maint_core::text::printable;
 use postgres::Client;
 use serde::{Deserialize, Serialize};
@@ -519,6 +519,13 @@ pub fn is_empty(client: &mut Client) -> Result<bool, postgres::Error> {
         })
         .collect();
     Ok(client.query_one(&format!("SELECT NOT ({})", made.join(" OR ")), &[])?.get(0))
+}
+
+/// Whether a database of a server is seen to be empty: what cannot be looked at is not.
+pub fn is_seen_empty(server: &Server, database: &str, name: &str, give_up: GiveUp<'_>) -> bool {
+    Session::open(&server.with_database(database), name, give_up)
+        .and_then(|session| session.run(give_up, is_empty))
+        .unwrap_or(false)
 }
 
 /// How many others are connected to a database.
